@@ -1,0 +1,196 @@
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from screener.market.bars import Bars, bars_table
+from screener.market.panel import STALE_AFTER, PricePanel, build, symbols_by_state
+from screener.market.sessions import sessions_between
+from screener.universe.model import Instrument
+
+NOW = datetime(2026, 7, 20, tzinfo=UTC)
+
+
+def instrument(symbol: str, mic: str = "XNYS", currency: str = "USD", **more: object) -> Instrument:
+    plain = Instrument(symbol, symbol, symbol, symbol.lower(), "equity", mic, currency, "US", "mining")
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+def bars(symbol: str, close: pd.Series, currency: str = "USD", **columns: pd.Series) -> Bars:
+    return Bars(symbol, bars_table(pd.DataFrame({"close": close, **columns})), currency, "test", NOW)
+
+
+def on_sessions(mic: str, start: str, end: str, level: float = 100.0) -> pd.Series:
+    index = sessions_between(mic, date.fromisoformat(start), date.fromisoformat(end))
+    return pd.Series(level + np.arange(len(index), dtype=float), index=index)
+
+
+def panel_of(
+    *pairs: tuple[Instrument, Bars], fx: tuple[Bars, ...] = (), as_of: str = "2026-07-10", base: str = "USD"
+) -> PricePanel:
+    served = {each.symbol: each for _, each in pairs} | {each.symbol: each for each in fx}
+    return build(served, {each.symbol: each for each, _ in pairs}, base, date.fromisoformat(as_of), NOW)[0]
+
+
+def test_calendars_are_united_and_a_shut_exchange_keeps_its_last_price() -> None:
+    # 2026-04-29 is a holiday in Tokyo, 2026-04-03 (Good Friday) in New York.
+    new_york = on_sessions("XNYS", "2026-04-01", "2026-05-08")
+    tokyo = on_sessions("XTKS", "2026-04-01", "2026-05-08")
+    panel = panel_of(
+        (instrument("AAA"), bars("AAA", new_york)),
+        (instrument("9999.T", "XTKS", "USD"), bars("9999.T", tokyo)),
+    )
+    assert pd.Timestamp("2026-04-29") in panel.sessions and pd.Timestamp("2026-04-03") in panel.sessions
+    assert not panel.traded.loc["2026-04-29", "9999.T"]
+    assert panel.prices.loc["2026-04-29", "9999.T"] == panel.prices.loc["2026-04-28", "9999.T"]
+    # Golden Week, 4 to 6 May, is longer than a weekend and still no gap
+    assert np.isfinite(panel.prices.loc["2026-05-06", "9999.T"])
+
+
+def test_total_return_reinvests_the_dividend_on_its_ex_date() -> None:
+    close = on_sessions("XNYS", "2026-06-01", "2026-06-05", 100.0)
+    dividend = pd.Series([0.0, 0.0, 2.0, 0.0, 0.0], index=close.index)
+    panel = panel_of((instrument("AAA"), bars("AAA", close, dividend=dividend)), as_of="2026-06-05")
+    returns = panel.prices["AAA"].pct_change().dropna().to_list()
+    assert returns == pytest.approx([1 / 100, (102 + 2) / 101 - 1, 1 / 102, 1 / 103], rel=1e-12)
+    assert panel.close["AAA"].to_list() == close.to_list()
+
+
+def test_prices_are_in_the_base_currency_and_pence_are_not_pounds() -> None:
+    close = on_sessions("XLON", "2026-06-01", "2026-06-05", 250.0)
+    pound = bars("GBPUSD=X", pd.Series(1.25, index=close.index), "USD")
+    panel = panel_of(
+        (instrument("RBW.L", "XLON", "GBp"), bars("RBW.L", close, "GBp")), fx=(pound,), as_of="2026-06-05"
+    )
+    assert panel.prices["RBW.L"].iloc[0] == pytest.approx(3.125)
+
+
+def test_value_traded_is_in_the_base_currency_and_only_on_traded_sessions() -> None:
+    close = on_sessions("XTKS", "2026-04-27", "2026-04-30", 1000.0)
+    volume = pd.Series(500.0, index=close.index)
+    yen = bars("JPY=X", pd.Series(150.0, index=pd.bdate_range("2026-04-27", "2026-04-30")), "JPY")
+    filler = on_sessions("XNYS", "2026-04-27", "2026-04-30")
+    panel = panel_of(
+        (instrument("9999.T", "XTKS", "JPY"), bars("9999.T", close, "JPY", volume=volume)),
+        (instrument("AAA"), bars("AAA", filler)),
+        fx=(yen,),
+        as_of="2026-04-30",
+    )
+    assert panel.value_traded["9999.T"].iloc[0] == pytest.approx(1000 * 500 / 150)
+    assert np.isnan(panel.value_traded.loc["2026-04-29", "9999.T"])
+    assert panel.value_traded["AAA"].isna().all()
+
+
+def test_a_late_listing_is_missing_before_it_and_a_shells_rows_are_not_the_companys() -> None:
+    close = on_sessions("XNYS", "2025-01-02", "2025-06-30", 10.0)
+    other = on_sessions("XNYS", "2025-01-02", "2025-06-30")
+    usar = instrument("USAR", listed_from=date(2025, 3, 14))
+    panel = panel_of((usar, bars("USAR", close)), (instrument("AAA"), bars("AAA", other)), as_of="2025-06-30")
+    assert panel.prices.loc[:"2025-03-13", "USAR"].isna().all()  # type: ignore[misc]
+    assert panel.prices["USAR"].first_valid_index() == pd.Timestamp("2025-03-14")
+
+
+def test_a_delisted_name_is_missing_from_its_date_on() -> None:
+    close = on_sessions("XNYS", "2025-01-02", "2025-06-30")
+    gone = instrument("GONE", delisted_on=date(2025, 4, 1))
+    panel = panel_of((gone, bars("GONE", close)), (instrument("AAA"), bars("AAA", close)), as_of="2025-06-30")
+    assert panel.prices["GONE"].last_valid_index() == pd.Timestamp("2025-03-31")
+
+
+def test_a_price_is_kept_for_five_missed_sessions_and_no_longer() -> None:
+    close = on_sessions("XNYS", "2026-06-01", "2026-07-10")
+    silent = close.drop(close.index[5:20])
+    panel = panel_of((instrument("AAA"), bars("AAA", close)), (instrument("BBB"), bars("BBB", silent)))
+    known = panel.prices["BBB"].notna().to_numpy()
+    assert known[: 5 + STALE_AFTER].all()
+    assert not known[5 + STALE_AFTER : 20].any()
+    assert known[20:].all()
+    assert not panel.traded["BBB"].to_numpy()[5:20].any()
+
+
+def test_states_name_stale_missing_delisted_and_not_yet_listed_names() -> None:
+    close = on_sessions("XNYS", "2026-01-02", "2026-07-10")
+    names = {
+        "FRESH": instrument("FRESH"),
+        "STALE": instrument("STALE"),
+        "MISSING": instrument("MISSING"),
+        "GONE": instrument("GONE", delisted_on=date(2026, 2, 2)),
+        "FUTURE": instrument("FUTURE", listed_from=date(2027, 1, 1)),
+    }
+    served = {
+        "FRESH": bars("FRESH", close),
+        "STALE": bars("STALE", close.iloc[:-3]),
+        "GONE": bars("GONE", close),
+    }
+    _, states = build(served, names, "USD", date(2026, 7, 10), NOW)
+    assert {symbol: each.state for symbol, each in states.items()} == {
+        "FRESH": "fresh",
+        "STALE": "stale",
+        "MISSING": "missing",
+        "GONE": "delisted",
+        "FUTURE": "not listed",
+    }
+    assert states["STALE"].sessions_missed == 3
+    assert "3 New York sessions missing" in states["STALE"].reason
+    assert symbols_by_state(states.values(), "stale") == ("STALE",)
+
+
+def test_a_session_that_has_not_closed_yet_is_not_missed() -> None:
+    close = on_sessions("XNYS", "2026-01-02", "2026-07-09")
+    noon = datetime(2026, 7, 10, 16, 0, tzinfo=UTC)
+    _, states = build({"AAA": bars("AAA", close)}, {"AAA": instrument("AAA")}, "USD", date(2026, 7, 10), noon)
+    assert states["AAA"].state == "fresh"
+
+
+def test_a_name_without_its_exchange_rate_is_missing_and_says_so() -> None:
+    close = on_sessions("XTKS", "2026-01-05", "2026-07-10")
+    yen_name = instrument("9999.T", "XTKS", "JPY")
+    panel, states = build(
+        {"9999.T": bars("9999.T", close, "JPY")}, {"9999.T": yen_name}, "USD", date(2026, 7, 10), NOW
+    )
+    assert panel.symbols == []
+    assert states["9999.T"].reason == "no exchange rate from JPY to USD"
+
+
+def test_no_bars_at_all_make_an_empty_panel() -> None:
+    panel, states = build({}, {"AAA": instrument("AAA")}, "USD", date(2026, 7, 10), NOW)
+    assert panel.prices.shape == (0, 0)
+    assert states["AAA"].state == "missing"
+
+
+def test_nothing_later_than_the_as_of_date_enters() -> None:
+    close = on_sessions("XNYS", "2026-01-02", "2026-07-10")
+    assert panel_of((instrument("AAA"), bars("AAA", close)), as_of="2026-03-06").sessions[-1] == pd.Timestamp(
+        "2026-03-06"
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(cut=st.integers(20, 120), seed=st.integers(0, 10**6))
+def test_the_panel_until_a_date_is_the_panel_built_as_of_that_date(cut: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names, served = {}, {}
+    for symbol, mic in (("AAA", "XNYS"), ("9999.T", "XTKS"), ("LYC.AX", "XASX")):
+        close = on_sessions(mic, "2026-01-05", "2026-07-10") * np.exp(rng.normal(0, 0.1))
+        kept = rng.random(len(close)) > 0.2  # bars go missing anywhere
+        names[symbol] = instrument(symbol, mic)
+        dividend = pd.Series(np.where(rng.random(len(close)) > 0.95, 1.0, 0.0), index=close.index)
+        served[symbol] = bars(symbol, close[kept], dividend=dividend[kept])
+    whole, _ = build(served, names, "USD", date(2026, 7, 10), NOW)
+    day = whole.sessions[cut].date()
+    then, _ = build(served, names, "USD", day, NOW)
+    seen = whole.until(day).select(then.symbols)
+    pd.testing.assert_frame_equal(seen.prices, then.prices, rtol=0, atol=0)
+    pd.testing.assert_frame_equal(seen.traded, then.traded)
+
+
+def test_a_panel_refuses_unsorted_symbols_and_dates_after_its_as_of_date() -> None:
+    panel = panel_of((instrument("AAA"), bars("AAA", on_sessions("XNYS", "2026-01-02", "2026-07-10"))))
+    with pytest.raises(ValueError, match="later than its as-of"):
+        replace(panel, as_of=date(2026, 1, 5))
+    with pytest.raises(ValueError, match="share their index"):
+        replace(panel, close=panel.close.iloc[:-1])

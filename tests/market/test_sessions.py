@@ -1,0 +1,72 @@
+from datetime import UTC, date, datetime
+
+import pandas as pd
+import pytest
+
+from screener.errors import ScreenerError
+from screener.market.sessions import (
+    CALENDARS,
+    calendar_of,
+    city_of,
+    is_session,
+    known_until,
+    last_completed,
+    sessions_between,
+)
+
+
+def test_new_york_was_shut_for_president_carters_funeral_and_tokyo_open() -> None:
+    day = date(2025, 1, 9)
+    assert len(sessions_between("XNYS", day, day)) == 0
+    assert len(sessions_between("XTKS", day, day)) == 1
+
+
+def test_shenzhen_keeps_shanghais_days() -> None:
+    span = date(2024, 9, 20), date(2024, 10, 15)
+    assert sessions_between("XSHE", *span).equals(sessions_between("XSHG", *span))
+    assert not is_session("XSHE", pd.DatetimeIndex(["2024-10-03"]).as_unit("s"))[0]
+
+
+def test_every_market_has_a_city_and_sessions() -> None:
+    for mic in CALENDARS:
+        assert city_of(mic)
+        assert len(sessions_between(mic, date(2025, 3, 3), date(2025, 3, 7))) == 5
+
+
+def test_an_unknown_market_is_named() -> None:
+    with pytest.raises(ScreenerError, match="XXXX"):
+        calendar_of("XXXX")
+
+
+def test_past_the_recorded_calendar_weekdays_count_as_sessions() -> None:
+    assert known_until("XSHG") == date(2026, 12, 31)
+    dates = sessions_between("XSHG", date(2026, 12, 28), date(2027, 1, 8))
+    assert [each.date() for each in dates[-6:]] == [date(2027, 1, day) for day in (1, 4, 5, 6, 7, 8)]
+
+
+def test_currencies_trade_on_weekdays() -> None:
+    assert len(sessions_between("", date(2026, 12, 24), date(2026, 12, 28))) == 3
+
+
+@pytest.mark.parametrize(
+    ("moment", "expected"),
+    [
+        (datetime(2026, 7, 10, 20, 29, tzinfo=UTC), date(2026, 7, 9)),  # New York closed 29 minutes ago
+        (datetime(2026, 7, 10, 20, 30, tzinfo=UTC), date(2026, 7, 10)),
+        (datetime(2026, 7, 12, 12, 0, tzinfo=UTC), date(2026, 7, 10)),  # a Sunday
+        (datetime(2025, 11, 28, 18, 30, tzinfo=UTC), date(2025, 11, 28)),  # half day after Thanksgiving
+    ],
+)
+def test_a_session_is_complete_half_an_hour_after_its_close(moment: datetime, expected: date) -> None:
+    assert last_completed("XNYS", moment) == expected
+
+
+def test_tokyo_has_closed_long_before_new_york_opens() -> None:
+    moment = datetime(2026, 7, 10, 13, 0, tzinfo=UTC)
+    assert last_completed("XTKS", moment) == date(2026, 7, 10)
+    assert last_completed("XNYS", moment) == date(2026, 7, 9)
+    assert last_completed("", moment) == date(2026, 7, 9)
+
+
+def test_after_the_recorded_calendar_the_last_weekday_counts_as_complete() -> None:
+    assert last_completed("XSHG", datetime(2027, 3, 8, 12, 0, tzinfo=UTC)) == date(2027, 3, 5)
