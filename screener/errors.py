@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 class ScreenerError(Exception):
@@ -40,3 +41,10 @@ def raise_all(problems: Iterable[str]) -> None:
     found = tuple(problems)
     if found:
         raise UserError(*found)
+
+
+def unknown(what: str, word: str, choices: Sequence[str]) -> str:
+    """Return the line that says a word is unknown and which one was probably meant."""
+    near = get_close_matches(word, choices, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
+    return f"{what} {word!r} is unknown; {hint}"

@@ -1,0 +1,258 @@
+"""The use cases: refresh, screen, build, backtest, weekly. The command line and notebooks both call these.
+
+    from datetime import UTC, date, datetime
+    import screener.api as sc
+
+    market = sc.load_market(sc.Request(as_of=date(2026, 7, 10), now=datetime.now(UTC), source="sample"))
+    sc.screen(market).rank
+    sc.build(market, "magnets").weights
+    sc.backtest(market, "magnets").performance
+
+This is the only module that joins prices with the calculations. It reads no clock and no environment; both
+come in with the Request.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
+from screener.backtest.performance import Performance, summarise
+from screener.backtest.schedule import rebalance_dates
+from screener.errors import UserError, unknown
+from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
+from screener.portfolio.build import BuildSettings, Rebalance
+from screener.portfolio.build import build as build_portfolio
+from screener.portfolio.costs import Costs
+from screener.portfolio.weighting import method_named
+from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
+from screener.report.render import write_report
+from screener.screening.metrics import compute_metrics
+from screener.screening.rules import ScreenResult, evaluate
+from screener.universe.model import Instrument, ScreenRule, Theme, Universe
+
+__all__ = [
+    "BacktestSettings",
+    "BuildSettings",
+    "Market",
+    "Progress",
+    "Request",
+    "ThemeResult",
+    "WeeklyOutcome",
+    "backtest",
+    "build",
+    "default_store",
+    "load_market",
+    "refresh",
+    "screen",
+    "status",
+    "theme_named",
+    "unknown",
+    "weekly",
+]
+FEWEST_SESSIONS = 60  # a shorter backtest says nothing, and the report says so instead
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestSettings:
+    """How a theme is walked forward."""
+
+    frequency: str = "monthly"  # weekly, monthly, quarterly
+    cost_bps: float = 15.0
+    years: int = 5  # back from the as-of date
+    start: date | None = None  # overrides years
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class WeeklyOutcome:
+    """What one weekly run wrote, and what was missing."""
+
+    folder: Path
+    market: Market
+    report: WeeklyReport
+    inputs: WeeklyInputs
+
+
+def screen(market: Market, key: str = "", rules: Sequence[ScreenRule] = (), theme: str = "") -> ScreenResult:
+    """Apply a screen of the universe (default: its first) and further rules to all names or one theme's."""
+    screens = market.universe.screens
+    key = key or next(iter(screens))
+    if key not in screens:
+        raise UserError(unknown("screen", key, list(screens)))
+    spec = screens[key]
+    members = (
+        {each.symbol for each in _members(market, theme_named(market.universe, theme), market.request.as_of)}
+        if theme
+        else set(_listed(market))
+    )
+    metrics = compute_metrics(market.panel, _market_benchmark(market)).reindex(sorted(members))
+    return evaluate(replace(spec, rules=(*spec.rules, *rules)), metrics)
+
+
+def build(
+    market: Market, theme: str | Theme, settings: BuildSettings | None = None, on: date | None = None
+) -> Rebalance:
+    """Return the theme's portfolio decided at the end of a date (default: the as-of date)."""
+    chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
+    method_named(chosen.method)
+    return _decide(market, chosen, settings or BuildSettings(), on or market.request.as_of)
+
+
+def backtest(
+    market: Market,
+    theme: str | Theme,
+    settings: BacktestSettings | None = None,
+    build_settings: BuildSettings | None = None,
+) -> ThemeResult:
+    """Walk a theme forward with the same `build` as the live proposal, beside its benchmark."""
+    chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
+    settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    costs = Costs(settings.cost_bps)
+    today = build(market, chosen, build_settings)
+    dates = rebalance_dates(
+        market.panel.sessions,
+        settings.frequency,
+        start=_first_decision(market, settings),
+        end=market.request.as_of,
+    )
+    schedule = decide_schedule(dates, lambda day: _decide(market, chosen, build_settings, day))
+    symbols = tuple(each.symbol for each in _members(market, chosen, market.request.as_of))
+    result = ThemeResult(chosen, symbols, today, None, None, chosen.benchmark, None, None, "")
+    invested = next((each for each in schedule if len(each.weights)), None)
+    if invested is None:
+        return replace(result, note="no member has enough history for a backtest")
+    # the record starts with the first portfolio, not with the years of cash before it
+    schedule = tuple(each for each in schedule if each.decided_on >= invested.decided_on)
+    run = simulate(schedule, market.panel, costs, market.recoveries)
+    if len(run.wealth) < FEWEST_SESSIONS:
+        return replace(
+            result, note=f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
+        )
+    against = benchmark_wealth(market.panel, chosen.benchmark, run.wealth.index) if chosen.benchmark else None
+    return replace(
+        result,
+        backtest=run,
+        performance=_performance_of(run, against),
+        benchmark_wealth=against,
+        benchmark_performance=None if against is None else summarise(against),
+        note=""
+        if against is not None or not chosen.benchmark
+        else f"{chosen.benchmark} has no prices over the backtest",
+    )
+
+
+def weekly(
+    request: Request,
+    output: Path,
+    settings: BacktestSettings | None = None,
+    build_settings: BuildSettings | None = None,
+    progress: Progress | None = None,
+) -> WeeklyOutcome:
+    """Write the weekly report into output/<year>-W<week>/<universe>/ and return what was written.
+
+    Nothing is written unless every step before it succeeded; an older report there is replaced whole.
+    """
+    settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    market = load_market(request, progress)
+    inputs = WeeklyInputs(
+        run=_run_facts(market, settings, build_settings),
+        universe=market.universe,
+        panel=market.panel,
+        states=market.states,
+        failures=market.failures,
+        findings=market.findings,
+        screens=tuple(screen(market, key) for key in market.universe.screens),
+        themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
+        warnings=market.warnings,
+    )
+    report = assemble(inputs)
+    year, week, _ = request.as_of.isocalendar()
+    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key)
+    return WeeklyOutcome(folder, market, report, inputs)
+
+
+def theme_named(universe: Universe, key: str) -> Theme:
+    """Return a theme by its key, or raise UserError with the nearest one."""
+    if key not in universe.themes:
+        raise UserError(unknown("theme", key, list(universe.themes)))
+    return universe.themes[key]
+
+
+def _listed(market: Market) -> list[str]:
+    """Return the screenable symbols listed on the as-of date."""
+    gone = ("delisted", "not listed")
+    return [symbol for symbol in market.universe.instruments if market.states[symbol].state not in gone]
+
+
+def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
+    return market.universe.members(theme, on)
+
+
+def _market_benchmark(market: Market) -> str | None:
+    return market.request.benchmark if market.request.benchmark in market.panel.symbols else None
+
+
+def _decide(market: Market, theme: Theme, settings: BuildSettings, on: date) -> Rebalance:
+    """Decide a theme's portfolio at the end of a date; live and backtest both come through here."""
+    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings)
+
+
+def _first_decision(market: Market, settings: BacktestSettings) -> date:
+    if settings.start is not None:
+        return settings.start
+    return (pd.Timestamp(market.request.as_of) - pd.DateOffset(years=settings.years)).date()
+
+
+def _performance_of(run: Backtest, against: pd.Series | None) -> Performance:
+    return summarise(run.wealth, benchmark=against, gross=run.gross, turnover=run.turnover)
+
+
+def _run_facts(market: Market, settings: BacktestSettings, build_settings: BuildSettings) -> RunFacts:
+    request = market.request
+    return RunFacts(
+        version=version("screener"),
+        command=_command(request, settings),
+        generated_at=request.now,
+        as_of=request.as_of,
+        base_currency=request.base,
+        source=request.source,
+        source_identity=market.source_identity,
+        synthetic=market.panel.synthetic,
+        universe_hash=market.universe.content_hash(),
+        prices_hash=market.prices_hash,
+        settings={
+            "rebalance": settings.frequency,
+            "costs": f"{settings.cost_bps:g} bps of value traded",
+            "backtest from": str(_first_decision(market, settings)),
+            "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weekly returns",
+            "minimum history": f"{build_settings.min_history_weeks} weeks",
+            "benchmark of betas": request.benchmark,
+        },
+    )
+
+
+def _command(request: Request, settings: BacktestSettings) -> str:
+    """Return the command line that makes the same report again."""
+    words = ["screener", "weekly", "--source", request.source, "--as-of", str(request.as_of)]
+    defaults = BacktestSettings()
+    extras = {
+        "--universe": (request.universe, "rare_earth_ai"),
+        "--prices": (request.prices, None),
+        "--base": (request.base, "USD"),
+        "--benchmark": (request.benchmark, "ACWI"),
+        "--since": (request.since, date(2015, 1, 1)),
+        "--rebalance": (settings.frequency, defaults.frequency),
+        "--cost-bps": (settings.cost_bps, defaults.cost_bps),
+        "--years": (settings.years, defaults.years),
+    }
+    for flag, (value, usual) in extras.items():
+        if value != usual:
+            words += [flag, str(value)]
+    return shlex.join(words)

@@ -1,0 +1,140 @@
+"""The options that every command on prices shares, gathered into one Request."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from screener.api import Request
+
+
+def parse_date(text: str) -> date:
+    """Read an ISO date from the command line."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date; write it as 2026-07-10") from None
+
+
+def parse_instant(text: str) -> datetime:
+    """Read an ISO instant; without a zone it is UTC."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not an instant; write it as 2026-07-10T21:00") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def option(name: str, kind: Any, default: Any, help_text: str, **more: Any) -> inspect.Parameter:
+    """Describe one option of a command as Typer reads it from a signature."""
+    flag = "--" + name.replace("_", "-")
+    annotation = Annotated[kind, typer.Option(flag, help=help_text, **more)]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+DATE = {"parser": parse_date, "metavar": "DATE"}
+UniverseOption = Annotated[
+    str,
+    typer.Option("--universe", envvar="SCREENER_UNIVERSE", help="A shipped universe's name, or a folder."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout and nothing else there.")]
+
+REQUEST_OPTIONS = [
+    option(
+        "universe",
+        str,
+        "rare_earth_ai",
+        "A shipped universe's name, or a folder.",
+        envvar="SCREENER_UNIVERSE",
+    ),
+    option(
+        "source",
+        str,
+        "",
+        "yahoo, files or sample. [default: files with --prices, else yahoo]",
+        envvar="SCREENER_SOURCE",
+    ),
+    option(
+        "prices", Path | None, None, "Folder of CSV or Parquet files, one a symbol.", envvar="SCREENER_PRICES"
+    ),
+    option(
+        "store",
+        Path | None,
+        None,
+        "The price store. [default: the user's data folder]",
+        envvar="SCREENER_STORE",
+    ),
+    option("as_of", date | None, None, "Nothing later is used. [default: New York's last close]", **DATE),
+    option("base", str, "USD", "Base currency: USD, JPY, EUR, AUD, GBP, CNY or CAD.", envvar="SCREENER_BASE"),
+    option("since", date | None, None, "First session asked for. [default: 2015-01-01]", **DATE),
+    option("benchmark", str, "ACWI", "Benchmark symbol of the betas."),
+    option("offline", bool, False, "Use stored prices; ask no source."),
+    option("strict", bool, False, "End with 1 and publish nothing when a price is missing or old."),
+    option(
+        "now",
+        datetime | None,
+        None,
+        "The clock, to repeat a run.",
+        parser=parse_instant,
+        hidden=True,
+        envvar="SCREENER_NOW",
+    ),
+    option("yahoo_url", str, "", "Stands in for Yahoo.", hidden=True, envvar="SCREENER_YAHOO_URL"),
+    option("debug", bool, False, "Show tracebacks."),
+]
+
+
+def with_request(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the shared options, and hand them to its first parameter `request` as one value."""
+    own = [
+        each
+        for each in inspect.signature(function, eval_str=True).parameters.values()
+        if each.name != "request"
+    ]
+    shared = {each.name for each in REQUEST_OPTIONS}
+
+    @wraps(function)
+    def command(**arguments: Any) -> None:
+        request = make_request({name: value for name, value in arguments.items() if name in shared})
+        function(request=request, **{name: value for name, value in arguments.items() if name not in shared})
+
+    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + REQUEST_OPTIONS
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    return command
+
+
+def make_request(arguments: dict[str, Any]) -> Request:
+    """Turn the shared options and the clock into a Request."""
+    from screener.api import Request, default_store
+    from screener.market.sessions import last_completed
+
+    now = arguments["now"] or datetime.now(UTC)
+    source = arguments["source"] or ("files" if arguments["prices"] else "yahoo")
+    as_of = arguments["as_of"] or last_completed("XNYS", now)
+    if as_of > now.date():
+        raise typer.BadParameter(f"{as_of} lies in the future", param_hint="--as-of")
+    since = arguments["since"] or min(date(2015, 1, 1), as_of.replace(year=as_of.year - 6, day=1))
+    if since >= as_of:
+        raise typer.BadParameter(f"{since} is not before the as-of date {as_of}", param_hint="--since")
+    return Request(
+        as_of=as_of,
+        now=now,
+        universe=arguments["universe"],
+        source=source,
+        prices=arguments["prices"],
+        store=arguments["store"] or default_store(),
+        base=arguments["base"].upper(),
+        since=since,
+        benchmark=arguments["benchmark"],
+        offline=arguments["offline"],
+        strict=arguments["strict"],
+        yahoo_url=arguments["yahoo_url"],
+    )

@@ -1,0 +1,218 @@
+"""`screener build` and `screener backtest`: what a theme holds, and what it would have done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screener.cli.options import JsonOption, parse_date, with_request
+from screener.cli.show import (
+    Column,
+    finish,
+    number,
+    percent,
+    print_banner,
+    print_json,
+    print_table,
+    progress,
+    say,
+)
+
+if TYPE_CHECKING:
+    from screener.api import Market, Request
+    from screener.portfolio.build import Rebalance
+    from screener.report.model import ThemeResult
+    from screener.universe.model import Theme
+
+MethodOption = Annotated[str, typer.Option("--method", help="Weighting method. [default: the theme's own]")]
+CapOption = Annotated[
+    float | None, typer.Option("--max-weight", help="Cap per issuer, fraction. [default: the theme's]")
+]
+RebalanceOption = Annotated[str, typer.Option("--rebalance", help="weekly, monthly or quarterly.")]
+CostOption = Annotated[
+    float, typer.Option("--cost-bps", min=0, help="Cost of trading, basis points of value.")
+]
+YearsOption = Annotated[int, typer.Option("--years", min=1, max=25, help="Years back from the as-of date.")]
+
+
+@with_request
+def build(
+    request: Request,
+    theme: Annotated[
+        str, typer.Argument(help="A theme; `screener universe check` counts them, `show` details one.")
+    ],
+    method: MethodOption = "",
+    max_weight: CapOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Weigh one theme as of today. Example: screener build magnets --source sample."""
+    from screener.api import build as run
+
+    market, (chosen,) = _market_and_themes(request, [theme], method, max_weight)
+    rebalance = run(market, chosen)
+    if as_json:
+        print_json("build", market, _rebalance_record(rebalance))
+    else:
+        _print_rebalance(market, rebalance)
+    finish(market, quietly=as_json)
+
+
+@with_request
+def backtest(
+    request: Request,
+    themes: Annotated[list[str], typer.Argument(help="One or more themes.")],
+    method: MethodOption = "",
+    max_weight: CapOption = None,
+    rebalance: RebalanceOption = "monthly",
+    cost_bps: CostOption = 15.0,
+    years: YearsOption = 5,
+    start: Annotated[
+        Any, typer.Option("--from", parser=parse_date, metavar="DATE", help="First decision.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk themes forward with costs. Example: screener backtest magnets recycling --source sample."""
+    from screener.api import BacktestSettings
+    from screener.api import backtest as run
+
+    settings = BacktestSettings(rebalance, cost_bps, years, start)
+    market, chosen = _market_and_themes(request, themes, method, max_weight)
+    results = [run(market, each, settings) for each in chosen]
+    if as_json:
+        print_json("backtest", market, {each.theme.key: _performance_record(each) for each in results})
+    else:
+        _print_performance(market, results, settings.frequency, cost_bps)
+    finish(market, quietly=as_json)
+
+
+def _market_and_themes(
+    request: Request, keys: list[str], method: str, max_weight: float | None
+) -> tuple[Market, list[Theme]]:
+    """Load the market, and each theme with the method and cap asked for. A typing error costs no download."""
+    from dataclasses import replace
+
+    from screener.api import load_market, theme_named
+    from screener.portfolio.weighting import method_named
+    from screener.universe.load import find_universe, load_universe
+
+    if max_weight is not None and not 0 < max_weight <= 1:
+        raise typer.BadParameter("must be above 0 and at most 1", param_hint="--max-weight")
+    universe = load_universe(find_universe(request.universe))
+    themes = [theme_named(universe, key) for key in keys]
+    if method:
+        method_named(method)
+    with progress("prices") as show:
+        market = load_market(request, show)
+    return market, [
+        replace(each, method=method or each.method, max_weight=max_weight or each.max_weight)
+        for each in themes
+    ]
+
+
+def _print_rebalance(market: Market, rebalance: Rebalance) -> None:
+    print_banner(market)
+    columns = [Column("Symbol"), Column("Name", 2, flexible=True), Column("Stage", 1, flexible=True)]
+    columns += [Column("Weight", 0, True), Column("Risk", 0, True)]
+    rows = []
+    for symbol, weight in rebalance.weights.sort_values(ascending=False).items():
+        each = market.universe.instruments[str(symbol)]
+        share = float(rebalance.risk_contributions[str(symbol)])
+        stage = market.universe.segments[each.segment].label
+        rows.append(
+            [
+                str(symbol),
+                each.name,
+                stage,
+                percent(float(weight), signed=False),
+                percent(share, signed=False),
+            ]
+        )
+    rows.append(["cash", "", "", percent(rebalance.cash, signed=False), percent(0.0, signed=False)])
+    print_table(columns, rows)
+    volatility = percent(rebalance.volatility, signed=False)
+    say(f"{rebalance.theme}, {rebalance.method}, decided on {rebalance.decided_on}")
+    say(f"  predicted volatility {volatility}")
+    for line in rebalance.limits_bound:
+        say(f"  {line}")
+    for symbol, reason in sorted(rebalance.rejected.items()):
+        say(f"  left out {symbol}: {reason}")
+
+
+def _rebalance_record(rebalance: Rebalance) -> dict[str, Any]:
+    return {
+        "theme": rebalance.theme,
+        "method": rebalance.method,
+        "decided_on": str(rebalance.decided_on),
+        "weights": rebalance.weights.to_dict(),
+        "cash": rebalance.cash,
+        "risk_contributions": rebalance.risk_contributions.to_dict(),
+        "volatility": rebalance.volatility,
+        "limits_bound": list(rebalance.limits_bound),
+        "rejected": dict(rebalance.rejected),
+    }
+
+
+def _print_performance(market: Market, results: list[ThemeResult], frequency: str, cost_bps: float) -> None:
+    print_banner(market)
+    columns = [
+        Column("Portfolio"),
+        Column("CAGR", 0, True),
+        Column("Vol", 0, True),
+        Column("Sharpe", 0, True),
+    ]
+    columns += [Column("Sortino", 5, True), Column("Max fall", 0, True), Column("Calmar", 6, True)]
+    columns += [Column("CVaR", 4, True), Column("Turnover", 3, True), Column("Cost", 2, True)]
+    columns += [Column("TE", 7, True), Column("IR", 1, True)]
+    rows = []
+    for each in results:
+        rows.append([each.theme.key, *_figures(each.performance)])
+        if each.benchmark_performance is not None:
+            rows.append([f"  {each.benchmark}", *_figures(each.benchmark_performance)])
+    print_table(columns, rows)
+    for each in results:
+        if each.note:
+            say(f"{each.theme.key}: {each.note}")
+        if each.performance is not None:
+            known = each.theme.known_from
+            hindsight = (
+                f"; before {known} it is hindsight" if known and each.performance.start < known else ""
+            )
+            say(f"{each.theme.key}: {each.performance.start} to {each.performance.end}{hindsight}")
+    say(f"Hypothetical, in {market.request.base}, {cost_bps:g} bps a trade; {frequency} rebalance,")
+    say("decided at one close and traded at the next.")
+
+
+def _figures(p: Any) -> list[str]:
+    if p is None:
+        return ["—"] * 11
+    ratios = [
+        number(p.sharpe_ratio),
+        number(p.sortino_ratio),
+        percent(-p.maximum_drawdown),
+        number(p.calmar_ratio),
+    ]
+    risk = [percent(p.cvar_95, signed=False), percent(p.turnover_per_year, signed=False, digits=0)]
+    relative = [percent(p.cost_drag, signed=False, digits=2), percent(p.tracking_error, signed=False)]
+    return [
+        percent(p.cagr),
+        percent(p.volatility, signed=False),
+        *ratios,
+        *risk,
+        *relative,
+        number(p.information_ratio),
+    ]
+
+
+def _performance_record(result: ThemeResult) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "performance": None if result.performance is None else asdict(result.performance),
+        "benchmark": result.benchmark,
+        "benchmark_performance": None
+        if result.benchmark_performance is None
+        else asdict(result.benchmark_performance),
+        "known_from": result.theme.known_from,
+        "note": result.note,
+    }

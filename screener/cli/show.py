@@ -1,0 +1,170 @@
+"""Print for people and for programs: tables that never cut a number, progress on stderr, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from screener.api import Market, Progress
+    from screener.market.store import SymbolOutcome
+
+PARTIAL = 3
+NAMES_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a terminal table. The highest `drop` goes first when it is narrow; 0 is always shown."""
+
+    header: str
+    drop: int = 0
+    number: bool = False
+    flexible: bool = False  # may be shortened with an ellipsis; symbols and numbers never are
+
+
+def console(*, to_stderr: bool = False) -> Console:
+    """Return a console; off a terminal it is wide, because rich would assume 80 columns and cut numbers."""
+    stream = sys.stderr if to_stderr else sys.stdout
+    wide = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    return Console(file=stream, width=wide, highlight=False, soft_wrap=False)
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: Console | None = None) -> None:
+    """Print rows under columns, dropping whole columns rather than cutting what they say."""
+    out = out or console()
+    kept = list(range(len(columns)))
+
+    def width(position: int) -> int:
+        cells = [columns[position].header, *(row[position] for row in rows)]
+        widest = max(Text(each).cell_len for each in cells)
+        return min(widest, 12) if columns[position].flexible else widest
+
+    while sum(width(each) + 2 for each in kept) > out.width and any(columns[each].drop for each in kept):
+        kept.remove(max(kept, key=lambda each: columns[each].drop))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for each in kept:
+        column = columns[each]
+        table.add_column(
+            column.header,
+            justify="right" if column.number else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=width(each),
+        )
+    for row in rows:
+        table.add_row(*(Text(row[each]) for each in kept))
+    out.print(table)
+
+
+def say(line: str = "") -> None:
+    """Print one plain line of a result to stdout."""
+    typer.echo(line)
+
+
+def tell(line: str) -> None:
+    """Print a notice to stderr, where it disturbs no result."""
+    typer.echo(line, err=True)
+
+
+def percent(value: float, *, signed: bool = True, digits: int = 1) -> str:
+    """Format a fraction as a percentage with a true minus, or an em dash when it is not known."""
+    if value is None or math.isnan(value):
+        return "—"
+    text = f"{abs(value) * 100:.{digits}f}%"
+    if float(text[:-1]) == 0:
+        return text
+    return ("−" if value < 0 else "+" if signed else "") + text
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Format a number with a true minus, or an em dash when it is not known."""
+    return "—" if value is None or math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def millions(value: float) -> str:
+    """Format an amount of money in millions."""
+    return "—" if value is None or math.isnan(value) else f"{value / 1e6:,.1f}"
+
+
+def print_json(kind: str, market: Market, content: Any) -> None:
+    """Print one object with the result, its as-of date and whether it is complete."""
+    typer.echo(
+        json.dumps(
+            {
+                "schema": f"screener.{kind}/1",
+                "as_of": str(market.request.as_of),
+                "base_currency": market.request.base,
+                "prices": "SYNTHETIC" if market.panel.synthetic else market.request.source,
+                "status": "partial" if market.problems else "complete",
+                "data": plain(content),
+                "warnings": [*market.warnings, *market.problems],
+            },
+            ensure_ascii=False,
+            indent=1,
+            allow_nan=False,
+        )
+    )
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into what JSON can hold: NaN becomes null, dates become text, numbers become Python's."""
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def print_banner(market: Market) -> None:
+    """Say first, where it cannot be overlooked, that prices are synthetic."""
+    if market.panel.synthetic:
+        say("SYNTHETIC PRICES: made by the sample source, not market data")
+
+
+def finish(market: Market, *, quietly: bool = False) -> None:
+    """Name what was missing and end with exit code 3, or return when nothing was."""
+    problems = market.problems
+    if not problems:
+        return
+    if not quietly:
+        tell(f"Partial: {len(problems)} symbols have missing or old prices.")
+        for line in problems[:NAMES_SHOWN]:
+            tell(f"  {line}")
+        if len(problems) > NAMES_SHOWN:
+            tell(f"  and {len(problems) - NAMES_SHOWN} more; `screener prices status` lists them")
+    raise typer.Exit(PARTIAL)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Progress | None]:
+    """Show a bar on stderr while prices come in; off a terminal show nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=console(to_stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(outcome: SymbolOutcome, total: int) -> None:
+            bar.update(task, advance=1, total=total, description=f"{what} {outcome.symbol:<10}")
+
+        yield show

@@ -1,0 +1,243 @@
+"""A Request becomes a Market: a universe with its prices as known on a date, and all that is wrong with them.
+
+This is the only module that joins the store with a price source. It reads no clock and no environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+
+import pandas as pd
+from platformdirs import user_data_path
+
+from screener.errors import ScreenerError, UserError, unknown
+from screener.market.bars import Bars
+from screener.market.currency import check_base, pairs_needed
+from screener.market.panel import PricePanel, SymbolState
+from screener.market.panel import build as build_panel
+from screener.market.quality import Finding, find, without_quarantined
+from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
+from screener.market.store import Store, SymbolOutcome, content_hash
+from screener.universe.load import find_universe, load_universe, universe_warnings
+from screener.universe.model import Instrument, Universe
+
+Progress = Callable[[SymbolOutcome, int], None]  # each symbol's outcome, and how many symbols there are
+
+
+def default_store() -> Path:
+    """Return where prices are kept unless told otherwise: the user's data folder."""
+    return user_data_path("screener") / "prices.duckdb"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Which universe, from which source, as of when; shared by every use case."""
+
+    as_of: date
+    now: datetime  # UTC
+    universe: str = "rare_earth_ai"  # a shipped universe's name or a folder
+    source: str = "yahoo"
+    prices: Path | None = None  # the folder of the source "files"
+    store: Path = field(default_factory=default_store)
+    base: str = "USD"
+    since: date = date(2015, 1, 1)  # first session asked for
+    benchmark: str = "ACWI"  # betas are to this
+    offline: bool = False  # use what is stored, ask no source
+    strict: bool = False  # publish nothing when a price is missing or stale
+    yahoo_url: str = ""  # a loopback address that stands in for Yahoo
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Market:
+    """A universe with its prices as known on a date, and everything that is wrong with them."""
+
+    request: Request
+    universe: Universe
+    panel: PricePanel  # instruments and benchmarks
+    states: Mapping[str, SymbolState]
+    outcomes: Mapping[str, SymbolOutcome]  # of this run's refresh; empty when offline
+    findings: tuple[Finding, ...]
+    recoveries: Mapping[str, tuple[date, float | None]]  # delisted: date, fraction of the last price paid out
+    source_identity: str
+    prices_hash: str
+    warnings: tuple[str, ...]
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Return symbol → why its download failed in this run."""
+        return {
+            each.symbol: f"{each.outcome}: {each.detail}" if each.detail else each.outcome
+            for each in self.outcomes.values()
+            if each.failed
+        }
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Return a line for each symbol whose prices are missing or older than asked for."""
+        lines = {
+            symbol: f"{symbol}: {state.state}, {state.reason}"
+            for symbol, state in self.states.items()
+            if state.state in ("stale", "missing")
+        }
+        for symbol, reason in self.failures.items():
+            if symbol not in self.states or self.states[symbol].state not in ("delisted", "not listed"):
+                lines[symbol] = f"{lines.get(symbol, symbol + ': not updated')} ({reason})"
+        return tuple(lines[symbol] for symbol in sorted(lines))
+
+
+def refresh(request: Request, progress: Progress | None = None) -> dict[str, SymbolOutcome]:
+    """Bring the store up to date for every symbol of the universe, and say what happened to each.
+
+    Raises UserError for a bad request; a symbol that fails is an outcome, not an exception.
+    """
+    universe = _universe(request)
+    source = _open(request, universe)
+    with Store.open(request.store) as store:
+        return _refresh(store, source, _price_requests(request, universe), request.now, progress)
+
+
+def load_market(request: Request, progress: Progress | None = None) -> Market:
+    """Refresh unless offline, then return the market as known on request.as_of.
+
+    Raises ScreenerError when there is no price at all, and with request.strict when any is missing or stale.
+    """
+    check_base(request.base)
+    universe = _universe(request)
+    if request.benchmark not in universe.benchmarks:
+        raise UserError(unknown("--benchmark", request.benchmark, list(universe.benchmarks)))
+    source = _open(request, universe)
+    wanted = _price_requests(request, universe)
+    with Store.open(request.store) as store:
+        outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
+        bars = store.load(source.identity, [each.symbol for each in wanted], request.since, request.as_of)
+    market = _assemble_market(request, universe, source, bars, outcomes)
+    if not market.panel.symbols:
+        raise ScreenerError(_nothing_to_show(request, market))
+    if request.strict and market.problems:
+        raise ScreenerError(
+            *market.problems,
+            f"--strict: {len(market.problems)} symbols have missing or old prices; nothing was published",
+        )
+    return market
+
+
+def status(request: Request) -> tuple[pd.DataFrame, Market]:
+    """Return what the store knows of each symbol, and the market made from it; asks no source.
+
+    The table has a row a symbol: state, first, last, rows, missed, restated, quarantined, fetched_at, reason.
+    """
+    market = load_market(replace(request, offline=True, strict=False))
+    with Store.open(request.store, read_only=True) as store:
+        stored = store.status(market.source_identity)
+    quarantined = pd.Series(
+        [each.symbol for each in market.findings if each.quarantined], dtype="str"
+    ).value_counts()
+    rows = {
+        symbol: {
+            "state": state.state,
+            "first": state.first,
+            "last": state.last,
+            "rows": state.rows,
+            "missed": state.sessions_missed,
+            "quarantined": int(quarantined.get(symbol, 0)),
+            "reason": state.reason,
+        }
+        for symbol, state in market.states.items()
+    }
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.join(stored[["restated", "fetched_at", "outcome"]]), market
+
+
+def _universe(request: Request) -> Universe:
+    return load_universe(find_universe(request.universe))
+
+
+def _open(request: Request, universe: Universe) -> PriceSource:
+    if request.prices is not None and request.source != "files":
+        raise UserError(f"--prices goes with --source files, not with --source {request.source}")
+    cache = request.store.parent / "yfinance"
+    return open_source(
+        request.source,
+        SourceSettings(universe, folder=request.prices, cache=cache, base_url=request.yahoo_url),
+    )
+
+
+def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
+    """Return what to ask for: every instrument that may have traded in the span, then the currency pairs."""
+    wanted = [
+        PriceRequest(each.symbol, each.mic, each.currency, request.since, request.as_of)
+        for each in universe.everything().values()
+        if (each.delisted_on is None or each.delisted_on > request.since)
+        and (each.listed_from is None or each.listed_from <= request.as_of)
+    ]
+    pairs = pairs_needed((each.currency for each in universe.everything().values()), request.base)
+    return wanted + [PriceRequest(pair, "", "", request.since, request.as_of) for pair in pairs]
+
+
+def _refresh(
+    store: Store, source: PriceSource, wanted: list[PriceRequest], now: datetime, progress: Progress | None
+) -> dict[str, SymbolOutcome]:
+    total = len(wanted)
+    return store.refresh(
+        source, wanted, now, None if progress is None else lambda each: progress(each, total)
+    )
+
+
+def _assemble_market(
+    request: Request,
+    universe: Universe,
+    source: PriceSource,
+    bars: Mapping[str, Bars],
+    outcomes: Mapping[str, SymbolOutcome],
+) -> Market:
+    everything = universe.everything()
+    findings = tuple(
+        finding
+        for symbol, each in bars.items()
+        for finding in find(each, everything[symbol].mic if symbol in everything else "", request.as_of)
+    )
+    clean = {symbol: without_quarantined(each, findings) for symbol, each in bars.items()}
+    panel, states = build_panel(clean, everything, request.base, request.as_of, request.now)
+    return Market(
+        request=request,
+        universe=universe,
+        panel=panel,
+        states=states,
+        outcomes=outcomes,
+        findings=findings,
+        recoveries=_recoveries(everything, clean),
+        source_identity=source.identity,
+        prices_hash=content_hash(bars),
+        warnings=universe_warnings(universe, request.as_of),
+    )
+
+
+def _recoveries(
+    instruments: Mapping[str, Instrument], bars: Mapping[str, Bars]
+) -> dict[str, tuple[date, float | None]]:
+    """Return for each delisted name its date and what holders received as a fraction of its last price."""
+    recoveries: dict[str, tuple[date, float | None]] = {}
+    for symbol, each in instruments.items():
+        if each.delisted_on is None:
+            continue
+        fraction = None
+        if each.terminal_value is not None and symbol in bars:
+            before = bars[symbol].table["close"][bars[symbol].table.index < pd.Timestamp(each.delisted_on)]
+            fraction = each.terminal_value / float(before.iloc[-1]) if len(before) else None
+        recoveries[symbol] = (each.delisted_on, fraction)
+    return recoveries
+
+
+def _nothing_to_show(request: Request, market: Market) -> str:
+    if request.offline:
+        return f"no stored prices of {market.source_identity} in {request.store}; run once without --offline"
+    reasons = [each.outcome for each in market.outcomes.values() if each.failed]
+    if not reasons:
+        return f"no prices on or before {request.as_of}"
+    common = max(set(reasons), key=reasons.count)
+    detail = next(each.detail for each in market.outcomes.values() if each.outcome == common)
+    counts = f"{reasons.count(common)} of {len(market.outcomes)} symbols"
+    return f"no prices: {counts} {common} ({detail}); nothing was published"
