@@ -10,7 +10,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_wheel_carries_the_universe_and_the_page_template(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("screener-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
@@ -31,5 +42,7 @@ def test_the_lock_file_pins_every_package_by_hash_and_names_no_host() -> None:
 
 
 def test_scipy_stays_below_the_release_that_broke_pyportfolioopt() -> None:
-    (pinned,) = re.findall(r"^scipy==(\d+)\.(\d+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.M)
+    (pinned,) = re.findall(
+        r"^scipy==(\d+)\.(\d+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.M
+    )
     assert (int(pinned[0]), int(pinned[1])) < (1, 18)

@@ -1,0 +1,375 @@
+"""The command line as a person meets it: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from screener.cli import main
+from screener.market.sessions import sessions_between
+
+AS_OF = "2026-07-10"
+NOW = "2026-07-11T06:00"
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last_line(self) -> str:
+        return self.out.strip().splitlines()[-1]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*words: object) -> Ran:
+        code = main([str(each) for each in words])
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def sample(sample_store: Path) -> list[str]:
+    """The options that make a command use the sample market as stored."""
+    return ["--source", "sample", "--store", str(sample_store), "--as-of", AS_OF, "--now", NOW, "--offline"]
+
+
+def price_folder(folder: Path, symbols: tuple[str, ...] = ("MP", "NVDA", "AMD", "AVGO", "ACWI")) -> Path:
+    """Write a few synthetic price files in the documented form."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index = sessions_between("XNYS", pd.Timestamp("2023-01-03").date(), pd.Timestamp(AS_OF).date())
+    for position, symbol in enumerate(symbols):
+        rng = np.random.default_rng(position)
+        close = 50 * np.exp(np.cumsum(rng.normal(0.0003, 0.02, len(index))))
+        table = pd.DataFrame({"close": close.round(4), "volume": 1_000_000}, index=index.rename("date"))
+        table.to_csv(folder / f"{symbol}.csv")
+    return folder
+
+
+def files(folder: Path, store: Path) -> list[str]:
+    return [
+        "--source",
+        "files",
+        "--prices",
+        str(folder),
+        "--store",
+        str(store),
+        "--as-of",
+        AS_OF,
+        "--now",
+        NOW,
+    ]
+
+
+def one_line(ran: Ran) -> str:
+    lines = ran.err.strip().splitlines()
+    assert len(lines) == 1 and "Traceback" not in ran.err
+    return lines[0]
+
+
+def test_help_names_every_command(run: Run) -> None:
+    ran = run("--help")
+    assert ran.code == 0
+    for command in ("universe", "prices", "screen", "build", "backtest", "weekly", "doctor"):
+        assert command in ran.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["universe list", "universe show", "universe check", "prices update", "prices status"]
+    + ["screen", "build", "backtest", "weekly", "doctor"],
+)
+def test_every_command_explains_itself_with_an_example_or_its_exit_code(run: Run, command: str) -> None:
+    ran = run(*command.split(), "--help")
+    assert ran.code == 0
+    assert "Example:" in ran.out or "Ends with" in ran.out
+
+
+def test_weekly_writes_the_page_and_ends_with_its_path(run: Run, sample: list[str], tmp_path: Path) -> None:
+    ran = run("weekly", *sample, "--output", tmp_path)
+    assert ran.code == 0, ran.err
+    page = Path(ran.last_line)
+    assert page == tmp_path / "2026-W28" / "rare_earth_ai" / "report.html"
+    assert page.is_file()
+    assert ran.out.startswith("SYNTHETIC PRICES")
+    text = page.read_text(encoding="utf-8")
+    assert "SYNTHETIC" in text
+    facts = json.loads((page.parent / "run.json").read_text(encoding="utf-8"))
+    assert facts["synthetic"] is True
+    assert {each.name for each in page.parent.iterdir()} >= {"report.html", "report.md", "run.json"}
+
+
+def test_the_same_inputs_make_the_same_bytes(run: Run, sample: list[str], tmp_path: Path) -> None:
+    pages = []
+    for name in ("one", "two"):
+        ran = run("weekly", *sample, "--output", tmp_path / name)
+        pages.append(
+            {each.name: each.read_bytes() for each in Path(ran.last_line).parent.iterdir() if each.is_file()}
+        )
+    assert pages[0] == pages[1]
+
+
+def test_a_screen_ranks_names_and_says_which_rule_fails_most(run: Run, sample: list[str]) -> None:
+    ran = run("screen", *sample, "--top", 5)
+    assert ran.code == 0
+    assert re.search(r"\d+ of \d+ names pass, 5 shown", ran.out)
+
+
+def test_a_further_rule_narrows_a_screen(run: Run, sample: list[str]) -> None:
+    everyone = json.loads(run("screen", *sample, "--json").out)["data"]
+    calm = json.loads(run("screen", *sample, "--rule", "volatility<=0.25", "--json").out)["data"]
+    passing = lambda names: {each["symbol"] for each in names["names"] if each["rank"] is not None}  # noqa: E731
+    assert passing(calm) < passing(everyone)
+    assert all(each["volatility"] <= 0.25 for each in calm["names"] if each["rank"] is not None)
+
+
+def test_one_name_is_explained_against_every_rule(run: Run, sample: list[str]) -> None:
+    ran = run("screen", *sample, "--rule", "return_1w>=9", "--explain", "mp")
+    assert ran.code == 0
+    assert "MP: does not pass" in ran.out
+    assert "fails   return_1w >= 9" in ran.out
+
+
+def test_build_prints_weights_that_sum_to_one_with_cash(run: Run, sample: list[str]) -> None:
+    assert run("build", "magnets", *sample).code == 0
+    content = json.loads(run("build", "magnets", *sample, "--json").out)["data"]
+    assert sum(content["weights"].values()) + content["cash"] == pytest.approx(1, abs=1e-9)
+    assert max(content["weights"].values()) <= 0.10 + 1e-9
+
+
+def test_a_cap_and_a_method_on_the_command_line_are_used(run: Run, sample: list[str]) -> None:
+    content = json.loads(
+        run("build", "ai_components", *sample, "--method", "equal", "--max-weight", "0.04", "--json").out
+    )["data"]
+    assert content["method"] == "equal"
+    assert max(content["weights"].values()) <= 0.04 + 1e-9
+
+
+def test_backtest_reports_theme_and_benchmark(run: Run, sample: list[str]) -> None:
+    ran = run("backtest", "magnets", "recycling", *sample, "--rebalance", "quarterly")
+    assert ran.code == 0
+    assert "quarterly rebalance" in ran.out and "REMX" in ran.out
+    record = json.loads(run("backtest", "magnets", *sample, "--rebalance", "quarterly", "--json").out)
+    assert record["data"]["magnets"]["performance"]["maximum_drawdown"] > 0
+
+
+def test_dearer_trading_never_helps(run: Run, sample: list[str]) -> None:
+    def cagr(cost: str) -> float:
+        words = ("backtest", "magnets", *sample, "--rebalance", "quarterly", "--cost-bps", cost, "--json")
+        value: float = json.loads(run(*words).out)["data"]["magnets"]["performance"]["cagr"]
+        return value
+
+    assert cagr("100") < cagr("0")
+
+
+def test_prices_status_names_first_last_and_quarantined_bars(run: Run, sample: list[str]) -> None:
+    ran = run("prices", "status", *[each for each in sample if each != "--offline"])
+    assert ran.code == 0
+    records = json.loads(run("prices", "status", *sample, "--json").out)["data"]
+    assert sum(each["quarantined"] for each in records) > 0
+    assert {"symbol", "first", "last", "rows", "restated"} <= set(records[0])
+
+
+def test_universe_commands_show_what_is_stated(run: Run) -> None:
+    assert run("universe", "check").code == 0
+    listed = run("universe", "list", "--theme", "magnets")
+    assert "MP" in listed.out and "NVDA" not in listed.out
+    shown = run("universe", "show", "mp")
+    assert "MP Materials" in shown.out and "2020-11-18" in shown.out
+    assert "members" in run("universe", "show", "magnets").out
+    assert json.loads(run("universe", "show", "refining", "--json").out)["order"] > 0
+
+
+def test_doctor_finds_nothing_broken_here(run: Run, sample_store: Path) -> None:
+    ran = run("doctor", "--store", sample_store)
+    assert ran.code == 0, ran.out
+    assert "sample:" in ran.out
+
+
+def test_a_table_fits_eighty_columns_without_cutting_a_number(
+    run: Run, sample: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in (
+        ("screen", "--top", 8),
+        ("build", "magnets"),
+        ("backtest", "magnets"),
+        ("prices", "status"),
+    ):
+        ran = run(*words, *sample)
+        lines = ran.out.splitlines()
+        assert max(len(each) for each in lines[:-1]) <= 80, words
+        assert not re.search(r"\d…", ran.out), words
+
+
+# Wrong input: one line, what and where, exit code 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("build", "magnet"), "did you mean 'magnets'"),
+        (("backtest", "nothing_like_it"), "choose one of"),
+        (("build", "magnets", "--method", "equal_risk"), "equal_risk_contribution"),
+        (("universe", "show", "MPP"), "did you mean 'MP'"),
+        (("universe", "list", "--segment", "magnet"), "did you mean 'magnets'"),
+        (("universe", "check", "--universe", "nowhere"), "rare_earth_ai"),
+        (("screen", "--source", "yahooo"), "choose one of yahoo, files, sample"),
+        (("screen", "--source", "sample", "--base", "XXX"), "choose one of USD"),
+        (("screen", "--source", "sample", "--prices", "."), "--prices goes with --source files"),
+        (("screen", "--rule", "volatlity<0.3"), "volatility"),
+        (("screen", "--rule", "volatility is low"), "--rule"),
+        (("screen", "--benchmark", "SPX"), "benchmark"),
+    ],
+)
+def test_a_word_that_is_unknown_gets_one_line(
+    run: Run, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    store = (
+        () if words[0] == "universe" else ("--store", tmp_path / "s.duckdb", "--as-of", AS_OF, "--now", NOW)
+    )
+    ran = run(*words, *store)
+    assert ran.code == 2
+    assert said in one_line(ran)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("screen", "--as-of", "10.7.2026"),
+        ("screen", "--as-of", "2099-01-01"),
+        ("screen", "--since", "2026-07-10", "--as-of", "2026-07-10"),
+        ("weekly", "--cost-bps", "-1"),
+        ("weekly", "--years", "0"),
+        ("backtest",),
+        ("weekly", "--no-such-flag"),
+    ],
+)
+def test_a_malformed_option_ends_with_two(run: Run, words: tuple[str, ...]) -> None:
+    ran = run(*words)
+    assert ran.code == 2
+    assert "Traceback" not in ran.err
+
+
+def test_an_empty_folder_is_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    ran = run("weekly", *files(tmp_path / "empty", tmp_path / "s.duckdb"), "--output", tmp_path / "out")
+    assert ran.code == 2
+    assert str(tmp_path / "empty") in one_line(ran)
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_fault_of_every_file_is_reported_in_one_pass(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    (folder / "MP.csv").write_text("date,price\n2026-07-09,60\n", encoding="utf-8")
+    (folder / "NVDA.csv").write_text(
+        "date,close\n2026-07-08,100\n2026-07-0x,101\n2026-07-09,-3\n", encoding="utf-8"
+    )
+    (folder / "AMD.csv").write_text("date,close\n2026-07-08,100\n2026-07-08,101\n", encoding="utf-8")
+    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--output", tmp_path / "out")
+    assert ran.code == 2
+    assert "MP.csv" in ran.err and "close" in ran.err
+    assert "NVDA.csv:3" in ran.err and "NVDA.csv:4" in ran.err
+    assert "AMD.csv:3" in ran.err
+    assert "Traceback" not in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_that_cannot_be_written_is_named_and_nothing_is_left(
+    run: Run, sample: list[str], tmp_path: Path
+) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("in the way", encoding="utf-8")
+    ran = run("weekly", *sample, "--output", blocker)
+    assert ran.code == 2
+    assert str(blocker) in one_line(ran)
+    assert blocker.read_text(encoding="utf-8") == "in the way"
+
+
+def test_a_store_that_is_not_one_is_named(run: Run, tmp_path: Path) -> None:
+    broken = tmp_path / "notes.duckdb"
+    broken.write_text("these are notes", encoding="utf-8")
+    ran = run("screen", "--source", "sample", "--store", broken)
+    assert ran.code == 2
+    assert str(broken) in one_line(ran)
+    assert broken.read_text(encoding="utf-8") == "these are notes"
+
+
+# Part of the data is missing: 3, or 1 with --strict
+
+
+def test_missing_files_make_a_run_partial_and_the_page_names_them(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--output", tmp_path / "out")
+    assert ran.code == 3
+    assert "Partial:" in ran.err
+    page = Path(ran.last_line).read_text(encoding="utf-8")
+    assert "LYC.AX" in page and "no file" in page
+    assert "SYNTHETIC" not in ran.out
+
+
+def test_strict_publishes_nothing_when_a_price_is_missing(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--output", tmp_path / "out", "--strict")
+    assert ran.code == 1
+    assert "--strict" in ran.err and "LYC.AX" in ran.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_stale_names_are_said_with_their_exchange(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    lines = (folder / "AMD.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "AMD.csv").write_text("\n".join(lines[:-10]) + "\n", encoding="utf-8")
+    ran = run("screen", *files(folder, tmp_path / "s.duckdb"), "--theme", "ai_components", "--json")
+    assert ran.code == 3
+    assert any(
+        "AMD: stale" in each and "10 New York sessions" in each for each in json.loads(ran.out)["warnings"]
+    )
+
+
+def test_no_network_ends_with_one_line_and_one(run: Run, tmp_path: Path) -> None:
+    ran = run(
+        *("weekly", "--source", "yahoo", "--yahoo-url", "http://127.0.0.1:9", "--as-of", AS_OF, "--now", NOW),
+        *("--store", tmp_path / "s.duckdb", "--output", tmp_path / "out"),
+    )
+    assert ran.code == 1
+    assert "unreachable" in one_line(ran)
+    assert not (tmp_path / "out").exists()
+
+
+def test_offline_without_stored_prices_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    ran = run(
+        "weekly", "--source", "sample", "--offline", "--store", tmp_path / "s.duckdb", "--output", tmp_path
+    )
+    assert ran.code == 1
+    assert "run once without --offline" in one_line(ran)
+
+
+def test_asking_twice_fetches_once(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    words = ("prices", "update", *files(folder, tmp_path / "s.duckdb"))
+    assert "5 fetched" in run(*words).out
+    again = run(*words)
+    assert "5 up to date" in again.out and "0 rows written" in again.out
+
+
+def test_json_is_one_object_and_nothing_else(run: Run, sample: list[str]) -> None:
+    content = json.loads(run("screen", *sample, "--json").out)
+    assert content["schema"] == "screener.screen/1"
+    assert content["status"] == "complete"
+    assert content["prices"] == "SYNTHETIC"

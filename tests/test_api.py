@@ -1,0 +1,107 @@
+"""The use cases as a notebook calls them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import screener.api as sc
+from screener.backtest.engine import simulate
+from screener.errors import UserError
+from screener.portfolio.costs import Costs
+
+
+def test_live_proposal_and_backtest_decide_alike(sample_market: sc.Market) -> None:
+    run = sc.backtest(sample_market, "magnets", sc.BacktestSettings("quarterly")).backtest
+    assert run is not None
+    last = run.schedule[-1]
+    live = sc.build(sample_market, "magnets", on=last.decided_on)
+    pd.testing.assert_series_equal(live.weights, last.weights)
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["inverse_volatility", "equal_risk_contribution", "hierarchical_risk_parity", "minimum_variance"],
+)
+def test_prices_after_a_date_change_nothing_up_to_it(sample_market: sc.Market, method: str) -> None:
+    """Every price, volume and traded flag after t is changed at random; weights, trades and wealth up to t stay."""
+    theme = replace(sc.theme_named(sample_market.universe, "friend_shored"), method=method)
+    settings = sc.BacktestSettings("quarterly", years=3)
+    before = sc.backtest(sample_market, theme, settings).backtest
+    assert before is not None
+    for seed, day in enumerate((date(2024, 10, 2), date(2025, 8, 15))):
+        after = sc.backtest(_scrambled_after(sample_market, day, seed), theme, settings).backtest
+        assert after is not None
+        cut = pd.Timestamp(day)
+        decided = [
+            (a, b) for a, b in zip(before.schedule, after.schedule, strict=False) if a.decided_on <= day
+        ]
+        assert decided
+        for one, other in decided:
+            pd.testing.assert_series_equal(one.weights, other.weights, rtol=0, atol=0)
+            pd.testing.assert_series_equal(one.risk_contributions, other.risk_contributions, rtol=0, atol=0)
+        pd.testing.assert_series_equal(before.wealth[:cut], after.wealth[:cut], rtol=0, atol=0)  # type: ignore[misc]
+        known = [run.trades[run.trades["session"] <= cut].reset_index(drop=True) for run in (before, after)]
+        pd.testing.assert_frame_equal(known[0], known[1], rtol=0, atol=0)
+        assert len(known[0])
+        assert not before.wealth.equals(after.wealth)  # the scramble did reach what came later
+
+
+def _scrambled_after(market: sc.Market, day: date, seed: int) -> sc.Market:
+    rng = np.random.default_rng(seed)
+    panel = market.panel
+    later = np.asarray(panel.sessions > pd.Timestamp(day))[:, None]
+    noise = np.exp(rng.normal(0, 0.3, panel.prices.shape))
+    prices = panel.prices.where(~later, panel.prices * noise)
+    traded = panel.traded & (~later | (rng.random(panel.prices.shape) > 0.3))
+    close = panel.close.where(~later, panel.close * noise)
+    value = (panel.value_traded * np.where(later, noise, 1.0)).where(traded)
+    scrambled = replace(panel, prices=prices, traded=traded, close=close, value_traded=value)
+    return replace(market, panel=scrambled)
+
+
+def test_a_theme_without_history_says_so_instead_of_a_backtest(sample_market: sc.Market) -> None:
+    result = sc.backtest(sample_market, "magnets", sc.BacktestSettings(start=date(2026, 6, 1)))
+    assert result.backtest is None
+    assert "sessions of history" in result.note
+
+
+def test_wealth_is_cash_and_shares_at_their_prices(sample_market: sc.Market) -> None:
+    run = sc.backtest(sample_market, "recycling", sc.BacktestSettings("monthly", years=2)).backtest
+    assert run is not None
+    np.testing.assert_allclose(run.weights_held.sum(axis=1) + run.cash, 1.0, rtol=0, atol=1e-9)
+    again = simulate(run.schedule, sample_market.panel, Costs(15.0), sample_market.recoveries)
+    pd.testing.assert_series_equal(again.wealth, run.wealth, rtol=0, atol=0)
+
+
+def test_as_of_an_earlier_date_nothing_later_is_there(sample_market: sc.Market) -> None:
+    earlier = sc.load_market(replace(sample_market.request, as_of=date(2024, 3, 1)))
+    assert earlier.panel.sessions[-1] <= pd.Timestamp("2024-03-01")
+    assert "USAR" not in earlier.panel.symbols
+    assert earlier.states["USAR"].state == "not listed"
+    whole = sample_market.panel.until(date(2024, 3, 1)).select(earlier.panel.symbols)
+    rows = earlier.panel.prices.index
+    pd.testing.assert_frame_equal(whole.prices.loc[rows], earlier.panel.prices, rtol=0, atol=0)
+
+
+def test_the_base_currency_changes_money_and_not_who_is_fresh(sample_market: sc.Market) -> None:
+    yen = sc.load_market(replace(sample_market.request, base="JPY"))
+    assert yen.panel.symbols == sample_market.panel.symbols
+    day = yen.panel.sessions[-5]
+    ratio = yen.panel.close.loc[day, "NVDA"] / sample_market.panel.close.loc[day, "NVDA"]
+    assert 80 < ratio < 300
+    tokyo = yen.panel.prices["6762.T"].pct_change().iloc[-60:].std()
+    assert tokyo < sample_market.panel.prices["6762.T"].pct_change().iloc[-60:].std() * 1.5
+
+
+def test_unknown_words_are_refused(sample_market: sc.Market) -> None:
+    with pytest.raises(UserError, match="did you mean 'magnets'"):
+        sc.build(sample_market, "magnet")
+    with pytest.raises(UserError, match="screen"):
+        sc.screen(sample_market, "nope")
+    with pytest.raises(UserError, match="base currency"):
+        sc.load_market(replace(sample_market.request, base="XYZ"))
