@@ -1,4 +1,4 @@
-"""Fixtures that many tests share. Prices here are synthetic or come from ../shared/prices, where it exists."""
+"""Fixtures that many tests share. Prices are synthetic, or come from ../shared/prices where it exists."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_live_proposal_and_backtest_decide_alike(sample_market: sc.Market) -> No
     ["inverse_volatility", "equal_risk_contribution", "hierarchical_risk_parity", "minimum_variance"],
 )
 def test_prices_after_a_date_change_nothing_up_to_it(sample_market: sc.Market, method: str) -> None:
-    """Every price, volume and traded flag after t is changed at random; weights, trades and wealth up to t stay."""
+    """Every price, volume and traded flag after t changes at random; nothing up to t does."""
     theme = replace(sc.theme_named(sample_market.universe, "friend_shored"), method=method)
     settings = sc.BacktestSettings("quarterly", years=3)
     before = sc.backtest(sample_market, theme, settings).backtest

@@ -20,7 +20,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 def test_the_calculations_load_no_network_and_no_terminal() -> None:
     assert not {"yfinance", "requests", "curl_cffi", "typer"} & loaded_after(
-        "import screener.backtest.engine, screener.report.render, screener.portfolio.build, screener.screening.rules"
+        "import screener.backtest.engine, screener.report.render, screener.screening.rules"
     )
 
 

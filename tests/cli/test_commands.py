@@ -91,8 +91,10 @@ def test_help_names_every_command(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["universe list", "universe show", "universe check", "prices update", "prices status"]
-    + ["screen", "build", "backtest", "weekly", "doctor"],
+    [
+        *("universe list", "universe show", "universe check", "prices update", "prices status"),
+        *("screen", "build", "backtest", "weekly", "doctor"),
+    ],
 )
 def test_every_command_explains_itself_with_an_example_or_its_exit_code(run: Run, command: str) -> None:
     ran = run(*command.split(), "--help")
