@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+FEWEST_WEEKS = 26  # for figures relative to a benchmark
+
 
 @dataclass(frozen=True, slots=True)
 class Performance:
@@ -25,3 +32,109 @@ class Performance:
     beta: float  # to the benchmark
     tracking_error: float
     information_ratio: float
+
+
+def summarise(
+    wealth: pd.Series,
+    *,
+    benchmark: pd.Series | None = None,
+    gross: pd.Series | None = None,
+    turnover: pd.Series | None = None,
+    risk_free_rate: float = 0.0,
+) -> Performance:
+    """Return the statistics of a wealth series; what lacks its input is NaN.
+
+    wealth: T ≥ 2, > 0, no NaN, indexed by sessions. benchmark, gross: on the same sessions. turnover: one-way,
+    a row a rebalance. risk_free_rate: annual fraction. The united calendar has more rows than an exchange has
+    sessions, so rates are annualised by the rows there really are in a year. Figures relative to the benchmark
+    are of weekly returns, because the two close at different hours. Raises ValueError if T < 2.
+    """
+    if len(wealth) < 2:
+        raise ValueError("a performance needs at least two sessions")
+    years = _years(wealth)
+    returns = wealth.to_numpy()[1:] / wealth.to_numpy()[:-1] - 1.0
+    per_year = len(returns) / years
+    excess = returns - risk_free_rate / per_year
+    volatility = float(returns.std(ddof=1) * np.sqrt(per_year)) if len(returns) > 1 else float("nan")
+    downside = float(np.sqrt((np.minimum(excess, 0.0) ** 2).mean() * per_year))
+    growth, fall = cagr(wealth), maximum_drawdown(wealth)
+    beta, tracking_error, information_ratio = _relative(wealth, benchmark)
+    return Performance(
+        start=pd.Timestamp(wealth.index[0]).date(),
+        end=pd.Timestamp(wealth.index[-1]).date(),
+        total_return=float(wealth.iloc[-1] / wealth.iloc[0] - 1.0),
+        cagr=growth,
+        volatility=volatility,
+        sharpe_ratio=_ratio(float(excess.mean()) * per_year, volatility),
+        sortino_ratio=_ratio(float(excess.mean()) * per_year, downside),
+        maximum_drawdown=fall,
+        calmar_ratio=_ratio(growth, fall),
+        cvar_95=conditional_value_at_risk(returns, 0.05),
+        turnover_per_year=float("nan") if turnover is None else float(turnover.sum()) / years,
+        cost_drag=float("nan") if gross is None else cagr(gross) - growth,
+        beta=beta,
+        tracking_error=tracking_error,
+        information_ratio=information_ratio,
+    )
+
+
+def cagr(wealth: pd.Series) -> float:
+    """Return the compound annual growth rate over actual days / 365.25."""
+    return float((wealth.iloc[-1] / wealth.iloc[0]) ** (1.0 / _years(wealth)) - 1.0)
+
+
+def drawdowns(wealth: pd.Series) -> pd.Series:
+    """Return T falls from the running peak, fractions in [−1, 0]."""
+    return wealth / wealth.cummax() - 1.0
+
+
+def maximum_drawdown(wealth: pd.Series) -> float:
+    """Return the largest peak-to-trough loss, a fraction in [0, 1] (Magdon-Ismail & Atiya 2004)."""
+    return float(-drawdowns(wealth).min())
+
+
+def conditional_value_at_risk(returns: Floats, tail: float) -> float:
+    """Return the mean of the worst ⌈tail·T⌉ returns as a positive loss (Rockafellar & Uryasev 2000)."""
+    worst = np.sort(returns)[: max(1, int(np.ceil(tail * len(returns) - 1e-9)))]
+    return float(-worst.mean())
+
+
+def weekly_wealth(wealth: pd.Series) -> pd.Series:
+    """Return the last wealth on or before each seventh day, counted back from the end."""
+    last, first = wealth.index[-1], wealth.index[0]
+    anchors = pd.date_range(end=last, periods=(last - first).days // 7 + 1, freq="7D")
+    rows = pd.DatetimeIndex(wealth.index).searchsorted(anchors, side="right") - 1
+    return pd.Series(wealth.to_numpy()[rows], index=anchors)
+
+
+def monthly_returns(wealth: pd.Series) -> pd.DataFrame:
+    """Return year × month (1 to 12) simple returns, NaN where there is no wealth; the first month is partial."""
+    ends = wealth.groupby(pd.DatetimeIndex(wealth.index).to_period("M")).last()
+    starts = ends.shift(1)
+    starts.iloc[0] = wealth.iloc[0]
+    returns = ends / starts - 1.0
+    periods = pd.PeriodIndex(returns.index)
+    table = pd.DataFrame({"year": periods.year, "month": periods.month, "return": returns.to_numpy()})
+    return table.pivot(index="year", columns="month", values="return").reindex(columns=range(1, 13))
+
+
+def _years(wealth: pd.Series) -> float:
+    return float((wealth.index[-1] - wealth.index[0]).days) / 365.25
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return numerator / denominator if denominator > 1e-15 else float("nan")
+
+
+def _relative(wealth: pd.Series, benchmark: pd.Series | None) -> tuple[float, float, float]:
+    """Return beta, tracking error and information ratio of weekly returns against the benchmark."""
+    if benchmark is None:
+        return float("nan"), float("nan"), float("nan")
+    own = weekly_wealth(wealth).pct_change().to_numpy()[1:]
+    other = weekly_wealth(benchmark).pct_change().to_numpy()[1:]
+    if len(own) < FEWEST_WEEKS:
+        return float("nan"), float("nan"), float("nan")
+    active = own - other
+    tracking_error = float(active.std(ddof=1) * np.sqrt(52))
+    beta = _ratio(float(np.cov(own, other)[0, 1]), float(other.var(ddof=1)))
+    return beta, tracking_error, _ratio(float(active.mean() * 52), tracking_error)

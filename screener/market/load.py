@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -167,12 +167,12 @@ def _open(request: Request, universe: Universe) -> PriceSource:
 
 def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
     """Return what to ask for: every instrument that may have traded in the span, then the currency pairs."""
-    wanted = [
-        PriceRequest(each.symbol, each.mic, each.currency, request.since, request.as_of)
-        for each in universe.everything().values()
-        if (each.delisted_on is None or each.delisted_on > request.since)
-        and (each.listed_from is None or each.listed_from <= request.as_of)
-    ]
+    wanted = []
+    for each in universe.everything().values():
+        first = max(request.since, each.listed_from or request.since)
+        last = min(request.as_of, each.delisted_on - timedelta(days=1)) if each.delisted_on else request.as_of
+        if first <= last:
+            wanted.append(PriceRequest(each.symbol, each.mic, each.currency, first, last))
     pairs = pairs_needed((each.currency for each in universe.everything().values()), request.base)
     return wanted + [PriceRequest(pair, "", "", request.since, request.as_of) for pair in pairs]
 

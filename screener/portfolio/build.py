@@ -5,11 +5,21 @@ The live proposal and the backtest both call `build`; the only difference is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pandas as pd
+
+from screener.market.panel import PricePanel
+from screener.market.returns import weekly_returns
+from screener.portfolio.limits import Limits, project
+from screener.portfolio.weighting import method_named
+from screener.risk.covariance import estimate_covariance
+from screener.universe.model import Instrument, Theme
+
+ADV_SESSIONS = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +60,92 @@ class Rebalance:
             raise ValueError("weights must be positive and cash not negative")
         if not self.weights.index.is_monotonic_increasing or self.weights.index.has_duplicates:
             raise ValueError("symbols must be sorted and unique")
+
+
+def build(
+    theme: Theme, members: Sequence[Instrument], panel: PricePanel, settings: BuildSettings
+) -> Rebalance:
+    """Decide a theme's portfolio at the end of the panel's last session, by the theme's method and caps.
+
+    members: the theme's instruments listed on that date. Callers cut the panel to what was known
+    (`panel.until`); nothing else is looked at. Without an eligible name everything is cash, and said so.
+    Raises UserError for an unknown method or estimator.
+    """
+    method = method_named(theme.method)
+    if not len(panel.sessions):
+        raise ValueError("a portfolio cannot be decided on an empty panel")
+    decided_on = panel.sessions[-1].date()
+    instruments = {each.symbol: each for each in sorted(members, key=lambda each: each.symbol)}
+    returns = _returns(panel, [symbol for symbol in instruments if symbol in panel.prices.columns], settings)
+    rejected = {
+        symbol: reason for symbol in instruments if (reason := _rejection(symbol, panel, returns, settings))
+    }
+    held = [symbol for symbol in instruments if symbol not in rejected]
+    if not held:
+        return _all_cash(
+            theme, decided_on, rejected, f"none of {len(instruments)} members is eligible: all in cash"
+        )
+
+    covariance = estimate_covariance(returns[held], settings.estimator)
+    matrix = covariance.matrix.to_numpy()
+    limits = Limits(
+        symbols=tuple(held),
+        issuers=tuple(instruments[symbol].issuer for symbol in held),
+        segments=tuple(instruments[symbol].segment for symbol in held),
+        max_weight=theme.max_weight,
+        max_segment_weight=theme.max_segment_weight,
+    )
+    weights, cash, bound = project(method(matrix, limits), limits)
+    marginal = matrix @ weights
+    variance = float(weights @ marginal)
+    kept = weights > 0
+    symbols = pd.Index([symbol for symbol, keep in zip(held, kept, strict=True) if keep], dtype="str")
+    unweighted = {s: "the method gives it no weight" for s, keep in zip(held, kept, strict=True) if not keep}
+    return Rebalance(
+        theme=theme.key,
+        decided_on=decided_on,
+        method=theme.method,
+        weights=pd.Series(weights[kept], index=symbols),
+        cash=cash,
+        risk_contributions=pd.Series((weights * marginal / variance)[kept], index=symbols),
+        volatility=float(np.sqrt(variance)),
+        limits_bound=bound,
+        rejected={**rejected, **unweighted},
+    )
+
+
+def _returns(panel: PricePanel, symbols: list[str], settings: BuildSettings) -> pd.DataFrame:
+    """Return the weekly returns of the lookback, from a slice of the panel no longer than needed."""
+    first = panel.sessions[-1] - pd.Timedelta(weeks=settings.lookback_weeks + 2)
+    start = int(panel.sessions.searchsorted(first))
+    return weekly_returns(panel.prices[symbols].iloc[start:], settings.lookback_weeks)
+
+
+def _rejection(symbol: str, panel: PricePanel, returns: pd.DataFrame, settings: BuildSettings) -> str:
+    """Say why a member cannot be held, with its numbers, or return "" when it can."""
+    if symbol not in returns.columns:
+        return "no prices"
+    price = panel.prices[symbol].iloc[-1]
+    if not np.isfinite(price):
+        return f"no current price on {panel.sessions[-1].date()}"
+    known = returns[symbol].to_numpy()
+    known = known[np.isfinite(known)]
+    if len(known) < settings.min_history_weeks:
+        return f"{len(known)} weekly returns, fewer than {settings.min_history_weeks}"
+    if known.max() == known.min():
+        return "its price does not move"
+    if settings.min_adv > 0:
+        value = panel.value_traded[symbol].iloc[-ADV_SESSIONS:].mean()
+        if not np.isfinite(value):
+            return "volume unknown, so its average daily value cannot be judged"
+        if value < settings.min_adv:
+            money = f"{value / 1e6:,.2f} M {panel.base_currency}"
+            return f"average daily value {money} is below {settings.min_adv / 1e6:,.2f} M"
+    return ""
+
+
+def _all_cash(theme: Theme, decided_on: date, rejected: Mapping[str, str], reason: str) -> Rebalance:
+    nothing = pd.Series(dtype=float, index=pd.Index([], dtype="str"))
+    return Rebalance(
+        theme.key, decided_on, theme.method, nothing, 1.0, nothing, float("nan"), (reason,), rejected
+    )

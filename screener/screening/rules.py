@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+
+from screener.errors import UserError, unknown
+from screener.screening.metrics import METRICS, metric_named
+from screener.universe.model import ScreenRule, ScreenSpec
+
+COMPARISONS = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
+FALLS_SHORT = {">=": "below", ">": "not above", "<=": "above", "<": "not below"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,3 +32,105 @@ class ScreenResult:
     score: pd.Series
     rank: pd.Series
     reasons: Mapping[str, tuple[str, ...]]
+
+
+def parse_rule(text: str) -> ScreenRule:
+    """Read a rule such as "adv>=2e6". Raises UserError naming what is wrong with it."""
+    match = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<)\s*([-+.\w]+)\s*", text)
+    try:
+        metric, comparison, bound = match.groups() if match else ("", "", "")
+        rule = ScreenRule(metric, comparison, float(bound))
+    except ValueError:
+        rule = None
+    if rule is None or np.isnan(rule.bound):
+        raise UserError(
+            f"--rule {text!r} is not a rule; write metric, comparison and number, such as 'adv>=2e6'"
+        )
+    metric_named(rule.metric)
+    return rule
+
+
+def rule_name(rule: ScreenRule) -> str:
+    """Return a rule as it heads its column: "adv >= 1e+06"."""
+    return f"{rule.metric} {rule.comparison} {rule.bound:g}"
+
+
+def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
+    """Judge every symbol of a metrics table. A missing metric fails its rule and is named.
+
+    metrics: N × M as compute_metrics gives it. Raises UserError for a metric or comparison that is unknown.
+    """
+    _check(spec)
+    passed = pd.DataFrame(
+        {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules},
+        index=metrics.index,
+        dtype=bool,
+    )
+    passing = passed.all(axis=1)
+    score = _score(spec, metrics[passing]).reindex(metrics.index)
+    ordered = score[passing].sort_index().sort_values(ascending=False, kind="stable").index
+    failing = metrics.index[~passing]
+    return ScreenResult(
+        screen=spec.key,
+        metrics=metrics,
+        passed=passed,
+        score=score,
+        rank=pd.Series(np.arange(1, len(ordered) + 1), index=ordered, dtype="int64"),
+        reasons={
+            str(symbol): tuple(
+                _reason(rule, float(metrics.at[symbol, rule.metric]))  # type: ignore[arg-type]
+                for rule in spec.rules
+                if not passed.at[symbol, rule_name(rule)]
+            )
+            for symbol in failing
+        },
+    )
+
+
+def _check(spec: ScreenSpec) -> None:
+    problems = []
+    for metric in [*(rule.metric for rule in spec.rules), *(name for name, _ in spec.rank_by)]:
+        if metric not in METRICS:
+            problems.append(f"screen {spec.key!r}: {unknown('metric', metric, list(METRICS))}")
+    for rule in spec.rules:
+        if rule.comparison not in COMPARISONS:
+            problems.append(
+                f"screen {spec.key!r}: {unknown('comparison', rule.comparison, list(COMPARISONS))}"
+            )
+    if problems:
+        raise UserError(*problems)
+
+
+def _holds(rule: ScreenRule, values: pd.Series) -> pd.Series:
+    known = values.notna()
+    return known & COMPARISONS[rule.comparison](values.fillna(0.0), rule.bound)
+
+
+def _score(spec: ScreenSpec, metrics: pd.DataFrame) -> pd.Series:
+    """Return the weighted mean percentile of each passing symbol; an unknown metric counts as the worst."""
+    total = sum(abs(weight) for _, weight in spec.rank_by)
+    score = pd.Series(0.0, index=metrics.index)
+    for name, weight in spec.rank_by:
+        directed = metrics[name] if weight > 0 else -metrics[name]
+        percentile = directed.rank(method="average", na_option="keep")
+        known = max(int(percentile.notna().sum()), 1)
+        score += abs(weight) / total * (((percentile - 0.5) / known).fillna(0.0))
+    return score
+
+
+def _reason(rule: ScreenRule, value: float) -> str:
+    label = METRICS[rule.metric].label
+    if np.isnan(value):
+        return f"{label} is unknown"
+    unit = METRICS[rule.metric].unit
+    return f"{label} {_shown(value, unit)} is {FALLS_SHORT[rule.comparison]} {_shown(rule.bound, unit)}"
+
+
+def _shown(value: float, unit: str) -> str:
+    sign = "−" if value < 0 else ""
+    size = abs(value)
+    if unit == "fraction":
+        return f"{sign}{size:.1%}"
+    if unit == "base currency":
+        return f"{sign}{size / 1e6:,.2f} M"
+    return f"{sign}{size:,.0f}" if unit == "sessions" else f"{sign}{size:.2f}"
