@@ -94,9 +94,9 @@ REQUEST_OPTIONS = [
 def with_request(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options, and hand them to its first parameter `request` as one value."""
     own = [
-        each
-        for each in inspect.signature(function, eval_str=True).parameters.values()
-        if each.name != "request"
+        each.replace(annotation=eval(each.annotation, function.__globals__), kind=inspect.Parameter.KEYWORD_ONLY)
+        for each in inspect.signature(function).parameters.values()
+        if each.name != "request"  # its type is imported for checking only, to keep the start-up light
     ]
     shared = {each.name for each in REQUEST_OPTIONS}
 
@@ -105,7 +105,7 @@ def with_request(function: Callable[..., None]) -> Callable[..., None]:
         request = make_request({name: value for name, value in arguments.items() if name in shared})
         function(request=request, **{name: value for name, value in arguments.items() if name not in shared})
 
-    parameters = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own] + REQUEST_OPTIONS
+    parameters = own + REQUEST_OPTIONS
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     return command

@@ -1,4 +1,4 @@
-"""The values of one weekly report, complete: rendering them needs no further calculation."""
+"""What a weekly report is made from: everything the use cases computed, as values."""
 
 from __future__ import annotations
 

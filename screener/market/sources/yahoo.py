@@ -145,7 +145,7 @@ class YahooSource:
     def __init__(self, session: Session) -> None:
         """Use a session; it carries the pace and the address."""
         self._session = session
-        self._jitter = random.Random(0)  # noqa: S311
+        self._jitter = random.Random(0)
         self._failures = 0
 
     def version(self, request: PriceRequest) -> str:

@@ -1,0 +1,68 @@
+"""Every listed name by segment, upstream to downstream."""
+
+from __future__ import annotations
+
+from screener.report.blocks import Cell, Column, Section, Table
+from screener.report.figures import HORIZONS, Figures
+from screener.report.model import WeeklyInputs
+from screener.report.sections.cells import (
+    horizon_columns,
+    number_cell,
+    percent_cell,
+    return_cell,
+    symbol_cell,
+)
+from screener.report.words import millions, price
+
+
+def section(inputs: WeeklyInputs, figures: Figures) -> Section:
+    """Return one table of all names, sortable and filterable."""
+    say = figures.words
+    metrics = inputs.screens[0].metrics if inputs.screens else None
+    listed = [
+        each
+        for each in inputs.universe.instruments.values()
+        if inputs.states[each.symbol].state not in ("delisted", "not listed")
+    ]
+    listed.sort(key=lambda each: (inputs.universe.segments[each.segment].order, each.symbol))
+    closes = inputs.panel.close.iloc[-1] if len(inputs.panel.sessions) else {}
+    nan = float("nan")
+    rows = []
+    for each in listed:
+        symbol, segment = each.symbol, inputs.universe.segments[each.segment]
+        held = symbol in inputs.panel.prices.columns
+
+        def metric(key: str, symbol: str = symbol) -> float:
+            return float(metrics.at[symbol, key]) if metrics is not None and symbol in metrics.index else nan
+
+        close = float(closes[symbol]) if held else nan
+        rows.append(
+            (
+                Cell(segment.label, float(segment.order), "stage"),
+                symbol_cell(inputs, figures, symbol),
+                Cell(each.name, each.name, "name"),
+                Cell("", "", "sparkcell", figures.sparks.get(symbol, "")),
+                number_cell(price(close), close),
+                *(
+                    return_cell(float(figures.returns.at[symbol, name]) if held else nan, name)
+                    for name in HORIZONS
+                ),
+                percent_cell(metric("volatility")),
+                percent_cell(-metric("max_drawdown")),
+                number_cell(millions(metric("adv")), metric("adv")),
+                Cell(inputs.states[symbol].state, inputs.states[symbol].state, "state"),
+            )
+        )
+    currency = inputs.run.base_currency
+    columns = [Column(say("columns.stage")), Column(say("columns.symbol")), Column(say("columns.name"))]
+    columns += [
+        Column(say("columns.half_year")),
+        Column(say("columns.price", currency=currency), number=True),
+    ]
+    columns += horizon_columns(figures)
+    columns += [Column(say(f"columns.{name}"), number=True) for name in ("volatility", "fall")]
+    columns += [Column(say("columns.adv", currency=currency), number=True), Column(say("columns.prices"))]
+    table = Table(tuple(columns), tuple(rows), filtered=True, sortable=True)
+    return Section(
+        "market", say("market.title"), say("market.lead", count=len(rows), currency=currency), (table,)
+    )
