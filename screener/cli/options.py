@@ -94,7 +94,9 @@ REQUEST_OPTIONS = [
 def with_request(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command the shared options, and hand them to its first parameter `request` as one value."""
     own = [
-        each.replace(annotation=eval(each.annotation, function.__globals__), kind=inspect.Parameter.KEYWORD_ONLY)
+        each.replace(
+            annotation=eval(each.annotation, function.__globals__), kind=inspect.Parameter.KEYWORD_ONLY
+        )
         for each in inspect.signature(function).parameters.values()
         if each.name != "request"  # its type is imported for checking only, to keep the start-up light
     ]

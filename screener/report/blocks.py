@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its text, what it sorts by, its colour class, and a drawing made of numbers only."""
+    """One cell: its text, its colour class, and a drawing made of numbers only.
+
+    sort: a number that a word sorts by, such as a stage's place in the chain; numbers sort by their text.
+    """
 
     text: str
     sort: float | str = ""

@@ -29,20 +29,27 @@ def weekly(series: pd.Series) -> pd.Series:
     return pd.Series(series.to_numpy()[rows], index=anchors)
 
 
-def path(values: Floats, low: float, high: float) -> str:
-    """Return an SVG path through values spread evenly over the width; gaps where they are missing."""
+def path(values: Floats, low: float, high: float, box: tuple[int, int] = (1000, 1000)) -> str:
+    """Return an SVG path through values spread evenly over the box; gaps where they are missing.
+
+    Steps are relative and whole, which takes half the bytes of absolute ones.
+    """
     span = (high - low) or 1.0
     width = max(len(values) - 1, 1)
-    words = []
-    pen_up = True
+    words: list[str] = []
+    pen: tuple[int, int] | None = None
     for position, value in enumerate(values):
         if not math.isfinite(value):
-            pen_up = True
+            pen = None
             continue
-        x, y = round(1000 * position / width), round(1000 * (high - value) / span)
-        words.append(f"{'M' if pen_up else 'L'}{x} {y}")
-        pen_up = False
-    return "".join(words)
+        x, y = round(box[0] * position / width), round(box[1] * (high - value) / span)
+        if pen is None:
+            words.append(f"M{x} {y}l")
+        else:
+            dy = y - pen[1]
+            words.append(f"{x - pen[0]}{'' if dy < 0 else ' '}{dy} ")
+        pen = (x, y)
+    return "".join(words).replace("l ", "l").replace(" M", "M").rstrip(" l")
 
 
 def sparkline(values: Floats) -> str:
@@ -50,20 +57,16 @@ def sparkline(values: Floats) -> str:
     finite = values[np.isfinite(values)]
     if len(finite) < 3:
         return ""
-    low, high = float(finite.min()), float(finite.max())
-    shape = path(values, low, high)
-    return (
-        '<svg class="spark" viewBox="0 -40 1000 1080" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="{shape}"/></svg>'
-    )
+    shape = path(values, float(finite.min()), float(finite.max()), (92, 22))
+    return f'<svg class="spark" viewBox="0 -1 92 24"><path d="{shape}"/></svg>'
 
 
-def bar(share: float, css: str = "bar") -> str:
-    """Return a bar of a share of 0 to 1."""
-    width = round(100 * min(max(share, 0.0), 1.0), 1)
+def bars(weight: float, risk: float) -> str:
+    """Return two bars, one below the other, of shares of 0 to 1."""
+    widths = [round(100 * min(max(each, 0.0), 1.0), 1) for each in (weight, risk)]
     return (
-        f'<svg class="{css}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect width="{width:g}" height="10"/></svg>'
+        '<svg class="bars" viewBox="0 0 100 14" preserveAspectRatio="none">'
+        f'<path d="M0 3H{widths[0]:g}"/><path d="M0 11H{widths[1]:g}"/></svg>'
     )
 
 
@@ -125,7 +128,7 @@ def drawdown_chart(title: str, drawdown: pd.Series) -> Chart:
     line = path(values.to_numpy() * 100, bottom, 0.0)
     return Chart(
         title=title,
-        paths=(("fall", f"{line}L1000 0L0 0Z"),),
+        paths=(("fall", f"{line}V0H0Z"),),
         y_labels=tuple(Label(f"{tick:g}%".replace("-", "−"), _height(tick, bottom, 0.0)) for tick in ticks),
         x_labels=(),
         css="under",

@@ -55,6 +55,13 @@ def rule_name(rule: ScreenRule) -> str:
     return f"{rule.metric} {rule.comparison} {rule.bound:g}"
 
 
+def describe(rule: ScreenRule) -> str:
+    """Return a rule as a reader wants it: "volatility ≤ 60.0%"."""
+    metric = metric_named(rule.metric)
+    sign = {">=": "≥", "<=": "≤"}.get(rule.comparison, rule.comparison)
+    return f"{metric.label} {sign} {_shown(rule.bound, metric.unit)}"
+
+
 def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
     """Judge every symbol of a metrics table. A missing metric fails its rule and is named.
 

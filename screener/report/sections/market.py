@@ -7,7 +7,6 @@ from screener.report.figures import HORIZONS, Figures
 from screener.report.model import WeeklyInputs
 from screener.report.sections.cells import (
     horizon_columns,
-    number_cell,
     percent_cell,
     return_cell,
     symbol_cell,
@@ -42,14 +41,14 @@ def section(inputs: WeeklyInputs, figures: Figures) -> Section:
                 symbol_cell(inputs, figures, symbol),
                 Cell(each.name, each.name, "name"),
                 Cell("", "", "sparkcell", figures.sparks.get(symbol, "")),
-                number_cell(price(close), close),
+                Cell(price(close)),
                 *(
                     return_cell(float(figures.returns.at[symbol, name]) if held else nan, name)
                     for name in HORIZONS
                 ),
                 percent_cell(metric("volatility")),
                 percent_cell(-metric("max_drawdown")),
-                number_cell(millions(metric("adv")), metric("adv")),
+                Cell(millions(metric("adv"))),
                 Cell(inputs.states[symbol].state, inputs.states[symbol].state, "state"),
             )
         )

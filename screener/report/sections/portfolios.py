@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from screener.backtest.performance import Performance, drawdowns
 from screener.report.blocks import Block, Cell, Column, Columns, Heading, Lines, Section, Table
-from screener.report.charts import bar, drawdown_chart, growth_chart
+from screener.report.charts import bars, drawdown_chart, growth_chart
 from screener.report.figures import Figures
 from screener.report.model import ThemeResult, WeeklyInputs
-from screener.report.sections.cells import number_cell, symbol_cell
+from screener.report.sections.cells import symbol_cell
 from screener.report.words import day, number, percent
 
 STATISTICS = {
@@ -68,13 +68,13 @@ def _weights(inputs: WeeklyInputs, figures: Figures, each: ThemeResult) -> Table
             (
                 symbol_cell(inputs, figures, str(symbol)),
                 Cell(instrument.name, instrument.name, "name"),
-                Cell("", weight, "barcell", bar(weight / largest) + bar(risk / largest, "bar risk")),
-                number_cell(percent(weight).removesuffix("%"), weight),
-                number_cell(percent(risk).removesuffix("%"), risk),
+                Cell("", "", "barcell", bars(weight / largest, risk / largest)),
+                Cell(percent(weight).removesuffix("%")),
+                Cell(percent(risk).removesuffix("%")),
             )
         )
     if rebalance.cash > 5e-5 or not rows:
-        cash = number_cell(percent(rebalance.cash).removesuffix("%"), rebalance.cash)
+        cash = Cell(percent(rebalance.cash).removesuffix("%"))
         rows.append((Cell(say("portfolios.cash"), "", "symbol"), Cell(""), Cell(""), cash, Cell("0.0", 0.0)))
     columns = (
         Column(say("columns.symbol")),
@@ -123,7 +123,7 @@ def _statistics(figures: Figures, each: ThemeResult, performance: Performance) -
 
     def shown(of: Performance | None, name: str, kind: str) -> Cell:
         value = float("nan") if of is None else float(getattr(of, name))
-        return number_cell(percent(value) if kind == "percent" else number(value), value)
+        return Cell(percent(value) if kind == "percent" else number(value))
 
     rows = tuple(
         (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from screener.report.blocks import Block, Cell, Column, Heading, Section, Table
 from screener.report.figures import Figures
 from screener.report.model import WeeklyInputs
-from screener.report.sections.cells import number_cell, percent_cell, ratio_cell, return_cell, symbol_cell
+from screener.report.sections.cells import percent_cell, ratio_cell, return_cell, symbol_cell
 from screener.report.words import millions
-from screener.screening.rules import ScreenResult
+from screener.screening.rules import ScreenResult, describe
 
 
 def section(inputs: WeeklyInputs, figures: Figures) -> Section:
@@ -16,7 +16,7 @@ def section(inputs: WeeklyInputs, figures: Figures) -> Section:
     blocks: list[Block] = []
     for result in inputs.screens:
         spec = inputs.universe.screens[result.screen]
-        rules = ", ".join(str(each) for each in result.passed.columns)
+        rules = ", ".join(describe(rule) for rule in spec.rules)
         counts = say("screens.counts", passing=len(result.rank), judged=len(result.metrics), rules=rules)
         blocks.append(Heading(spec.label, counts, result.screen))
         if len(result.rank):
@@ -50,7 +50,7 @@ def _passed(inputs: WeeklyInputs, figures: Figures, result: ScreenResult) -> Tab
                 percent_cell(metric("volatility")),
                 percent_cell(-metric("max_drawdown")),
                 ratio_cell(metric("beta")),
-                number_cell(millions(metric("adv")), metric("adv")),
+                Cell(millions(metric("adv"))),
             )
         )
     columns = [

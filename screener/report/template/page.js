@@ -8,8 +8,9 @@
   });
   const key = (cell) => {
     const raw = cell.dataset.sort ?? cell.textContent;
+    if (raw === "—" || raw === "") return -Infinity;
     const number = Number(raw.replace("−", "-").replace(/,/g, ""));
-    return raw !== "" && Number.isFinite(number) ? number : raw.toLowerCase();
+    return Number.isNaN(number) ? raw.toLowerCase() : number;
   };
   for (const table of all("table.sortable")) {
     all("th button", table).forEach((button) => {
