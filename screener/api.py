@@ -3,7 +3,7 @@
     from datetime import UTC, date, datetime
     import screener.api as sc
 
-    market = sc.load_market(sc.Request(as_of=date(2026, 7, 10), now=datetime.now(UTC), source="sample"))
+    market = sc.load_market(sc.Request(as_of=date(2026, 7, 10), now=datetime(2026, 7, 11, tzinfo=UTC), source="sample"))
     sc.screen(market).rank
     sc.build(market, "magnets").weights
     sc.backtest(market, "magnets").performance
@@ -136,7 +136,11 @@ def backtest(
         return replace(
             result, note=f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
         )
-    against = benchmark_wealth(market.panel, chosen.benchmark, run.wealth.index) if chosen.benchmark else None
+    against = (
+        benchmark_wealth(market.panel, chosen.benchmark, pd.DatetimeIndex(run.wealth.index))
+        if chosen.benchmark
+        else None
+    )
     return replace(
         result,
         backtest=run,

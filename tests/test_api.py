@@ -54,7 +54,7 @@ def test_prices_after_a_date_change_nothing_up_to_it(sample_market: sc.Market, m
 def _scrambled_after(market: sc.Market, day: date, seed: int) -> sc.Market:
     rng = np.random.default_rng(seed)
     panel = market.panel
-    later = np.asarray(panel.sessions > pd.Timestamp(day))[:, None]
+    later = np.repeat(np.asarray(panel.sessions > pd.Timestamp(day))[:, None], len(panel.symbols), axis=1)
     noise = np.exp(rng.normal(0, 0.3, panel.prices.shape))
     prices = panel.prices.where(~later, panel.prices * noise)
     traded = panel.traded & (~later | (rng.random(panel.prices.shape) > 0.3))

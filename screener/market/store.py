@@ -143,7 +143,7 @@ class Store:
         about = {symbol: facts for symbol, *facts in described}
         names = np.asarray(rows["symbol"], dtype=object)
         sessions = np.asarray(rows["session"]).astype("datetime64[s]")
-        values = np.column_stack(
+        values: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.column_stack(
             [np.ma.filled(np.ma.asarray(rows[each], dtype=float), np.nan) for each in COLUMNS]
         )
         held = np.isfinite(values[:, COLUMNS.index("close")])  # a withdrawn bar has no close

@@ -62,7 +62,7 @@ def project(raw: Floats, limits: Limits) -> tuple[Floats, float, tuple[str, ...]
         return raw, 1.0, ()
     issuers, issuer = limits.issuer_numbers()
     segments, segment = limits.segment_of_issuer()
-    wanted = np.bincount(issuer, weights=raw)
+    wanted = np.bincount(issuer, weights=raw).astype(np.float64)
     total = min(1.0, limits.capacity(raw > 0))
     filled = _fill_segments(wanted, segment, limits, total)
     share = np.divide(raw, wanted[issuer], out=np.zeros_like(raw), where=wanted[issuer] > 0)

@@ -27,8 +27,8 @@ def equal(covariance: Floats, limits: Limits) -> Floats:
 
 def inverse_volatility(covariance: Floats, limits: Limits) -> Floats:
     """Return weights proportional to 1/σ."""
-    inverse: Floats = 1.0 / np.sqrt(np.diag(covariance))
-    return inverse / inverse.sum()
+    inverse = 1.0 / np.sqrt(np.diag(covariance))
+    return np.asarray(inverse / inverse.sum())
 
 
 def equal_risk_contribution(covariance: Floats, limits: Limits) -> Floats:
@@ -44,8 +44,8 @@ def equal_risk_contribution(covariance: Floats, limits: Limits) -> Floats:
     for _ in range(100):
         product = correlation @ x
         if np.abs(x * product - 1.0).max() < 1e-10:
-            weights: Floats = x / deviation
-            return weights / weights.sum()
+            weights = x / deviation
+            return np.asarray(weights / weights.sum())
         gradient = product - 1.0 / x
         step = np.linalg.solve(correlation + np.diag(1.0 / x**2), gradient)
         decrement = float(np.sqrt(max(gradient @ step, 0.0)))

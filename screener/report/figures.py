@@ -79,7 +79,7 @@ def series_returns(wealth: pd.Series | None) -> pd.Series:
     """Return the HORIZONS returns of one wealth series, NaN where it is too short or absent."""
     if wealth is None:
         return pd.Series(np.nan, index=list(HORIZONS))
-    return horizon_returns(wealth.to_frame("wealth")).loc["wealth"]
+    return horizon_returns(wealth.to_frame("wealth")).T["wealth"]
 
 
 def stage_correlations(inputs: WeeklyInputs, weeks: int = 52) -> pd.DataFrame:

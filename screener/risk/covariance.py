@@ -156,7 +156,8 @@ def _ledoit_wolf(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
     if distance <= 1e-14 * (s**2).sum():  # two names, or already constant: nothing to shrink
         return s
     intensity = float(np.clip((pi.sum() - rho) / distance / shared.mean(), 0.0, 1.0))
-    return intensity * target + (1 - intensity) * s
+    shrunk: Floats = intensity * target + (1 - intensity) * s
+    return shrunk
 
 
 def _positive_definite(covariance: Floats) -> Floats:

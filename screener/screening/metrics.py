@@ -113,7 +113,7 @@ def _volatility(weekly: Floats) -> Floats:
 def _maximum_drawdown(prices: Floats) -> Floats:
     """Return each column's largest fall from a running peak, a fraction in [0, 1]; missing rows are passed over."""
     peak = np.fmax.accumulate(prices, axis=0)
-    return np.fmax.reduce(1.0 - prices / peak, axis=0)
+    return np.asarray(np.fmax.reduce(1.0 - prices / peak, axis=0))
 
 
 def _average_daily_value(value_traded: Floats) -> Floats:

@@ -268,18 +268,15 @@ def _themes(
             known_from = None
         if not any(rule.matches(each) for each in instruments.values()):
             table.fault("its rule selects no instrument")
-        themes[key] = Theme(
-            key=key,
-            label=table.text("label"),
-            label_ja=table.text("label_ja"),
-            rule=rule,
-            method=table.text("method", required=False) or Theme.method,
-            max_weight=table.number("max_weight", above=0.0, most=1.0, required=False) or Theme.max_weight,
-            max_segment_weight=table.number("max_segment_weight", above=0.0, most=1.0, required=False) or 1.0,
-            benchmark=benchmark,
-            known_from=known_from,
-            note=table.text("note", required=False),
-        )
+        optional = {
+            "method": table.text("method", required=False),
+            "max_weight": table.number("max_weight", above=0.0, most=1.0, required=False),
+            "max_segment_weight": table.number("max_segment_weight", above=0.0, most=1.0, required=False),
+            "note": table.text("note", required=False),
+        }
+        given = {name: value for name, value in optional.items() if value}
+        label, label_ja = table.text("label"), table.text("label_ja")
+        themes[key] = Theme(key, label, label_ja, rule, benchmark=benchmark, known_from=known_from, **given)  # type: ignore[arg-type]
     return themes
 
 
@@ -323,7 +320,7 @@ def _screens(faults: Faults) -> dict[str, ScreenSpec]:
         if not any(numbers) or not all(type(each) in (int, float) for each in numbers):
             table.fault("rank_by is missing; write rank_by = { momentum_12_1 = 1.0 }")
             ranking = {}
-        rank_by = tuple((str(name), float(weight)) for name, weight in ranking.items())
+        rank_by = tuple((str(name), float(weight)) for name, weight in (ranking or {}).items())
         screens[key] = ScreenSpec(key, table.text("label"), table.text("label_ja"), tuple(rules), rank_by)
     if not screens:
         faults.add("screens.toml", 1, "a universe needs at least one screen")

@@ -227,7 +227,7 @@ def test_a_table_fits_eighty_columns_without_cutting_a_number(
     [
         (("build", "magnet"), "did you mean 'magnets'"),
         (("backtest", "nothing_like_it"), "choose one of"),
-        (("build", "magnets", "--method", "equal_risk"), "equal_risk_contribution"),
+        (("build", "magnets", "--method", "equal_risk_contributions"), "equal_risk_contribution"),
         (("universe", "show", "MPP"), "did you mean 'MP'"),
         (("universe", "list", "--segment", "magnet"), "did you mean 'magnets'"),
         (("universe", "check", "--universe", "nowhere"), "rare_earth_ai"),

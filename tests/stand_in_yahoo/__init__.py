@@ -164,17 +164,9 @@ def _answer(stand_in: StandIn, path: str) -> tuple[int, str, dict[str, str]]:
     fault = stand_in.faults.get(symbol, "")
     if fault == "429 once":
         del stand_in.faults[symbol]
-    if fault in ("429", "429 once"):
-        wait = {"Retry-After": stand_in.retry_after} if stand_in.retry_after else {}
-        return 429, "Too Many Requests", {"Content-Type": "text/plain", **wait}
-    if fault == "500":
-        return 500, "internal error", {"Content-Type": "text/plain"}
-    if fault == "web page":
-        return 200, "<!doctype html><html>Before you continue</html>", {"Content-Type": "text/html"}
-    if fault == "empty body":
-        return 200, "", json_headers
-    if fault == "null result":
-        return 200, json.dumps({"chart": {"result": None, "error": None}}), json_headers
+    plain = _plain_faults(stand_in).get(fault)
+    if plain is not None:
+        return plain
     if fault == "404" or symbol not in stand_in.listings:
         error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
         return 404, json.dumps({"chart": {"result": None, "error": error}}), json_headers
@@ -188,3 +180,19 @@ def _answer(stand_in: StandIn, path: str) -> tuple[int, str, dict[str, str]]:
         content["chart"]["result"][0]["meta"].pop("currency")
     body = json.dumps(content)
     return 200, body[: len(body) // 2] if fault == "truncated" else body, json_headers
+
+
+def _plain_faults(stand_in: StandIn) -> dict[str, tuple[int, str, dict[str, str]]]:
+    """Return the answers that do not depend on the bars."""
+    text, web = {"Content-Type": "text/plain"}, {"Content-Type": "text/html"}
+    wait = {"Retry-After": stand_in.retry_after} if stand_in.retry_after else {}
+    busy = (429, "Too Many Requests", {**text, **wait})
+    nothing = json.dumps({"chart": {"result": None, "error": None}})
+    return {
+        "429": busy,
+        "429 once": busy,
+        "500": (500, "internal error", text),
+        "web page": (200, "<!doctype html><html>Before you continue</html>", web),
+        "empty body": (200, "", {"Content-Type": "application/json"}),
+        "null result": (200, nothing, {"Content-Type": "application/json"}),
+    }

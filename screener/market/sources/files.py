@@ -198,7 +198,7 @@ def _parse(path: Path, raw: pd.DataFrame) -> tuple[pd.DatetimeIndex, pd.DataFram
             fault(
                 int(row),
                 column,
-                f"{raw.at[row, column]} is not a price" if column in POSITIVE else "is negative",
+                f"{raw.at[row, column]!s} is not a price" if column in POSITIVE else "is negative",
             )
         numbers[column] = values
     prices = [each for each in POSITIVE if each in numbers]
@@ -214,7 +214,8 @@ def _parse(path: Path, raw: pd.DataFrame) -> tuple[pd.DatetimeIndex, pd.DataFram
 def _is_empty(cells: pd.DataFrame) -> pd.DataFrame:
     """Say which cells hold nothing: null, blank, or a word for it."""
     as_text = cells.astype(str).apply(lambda column: column.str.strip().str.lower())
-    return cells.isna() | as_text.isin(["", "nan", "null", "none", "n/a", "<na>"])
+    empty: pd.DataFrame = cells.isna() | as_text.isin(["", "nan", "null", "none", "n/a", "<na>"])
+    return empty
 
 
 def _currency(path: Path, raw: pd.DataFrame, quoted_in: str) -> tuple[str, list[str]]:

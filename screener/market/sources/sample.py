@@ -121,7 +121,7 @@ class SampleSource:
         random = self._random("shocks", name)
         days = len(self._days)
         raw = random.standard_t(FREEDOM, (days, columns)) * np.sqrt((FREEDOM - 2) / FREEDOM)
-        return raw * self._clustering(random, days)[:, None]
+        return np.asarray(raw * self._clustering(random, days)[:, None])
 
     @staticmethod
     def _clustering(random: np.random.Generator, days: int) -> Floats:
@@ -296,5 +296,5 @@ def _with_bad_bars(symbol: str, table: pd.DataFrame) -> pd.DataFrame:
     elif symbol == "ILU.AX" and (day := at("2024-11-05")) is not None:
         table.loc[day, prices] = -table.loc[day, prices]
     elif symbol == "COHR" and (day := at("2025-05-20")) is not None:
-        table.loc[day, "close"] = round(float(table.loc[day, "high"]) * 1.06, 3)  # type: ignore[arg-type]
+        table.loc[day, "close"] = round(float(table["high"][day]) * 1.06, 3)
     return table

@@ -24,7 +24,7 @@ def section(inputs: WeeklyInputs, figures: Figures) -> Section:
         if inputs.states[each.symbol].state not in ("delisted", "not listed")
     ]
     listed.sort(key=lambda each: (inputs.universe.segments[each.segment].order, each.symbol))
-    closes = inputs.panel.close.iloc[-1] if len(inputs.panel.sessions) else {}
+    close_of = inputs.panel.close.iloc[-1].to_dict() if len(inputs.panel.sessions) else {}
     nan = float("nan")
     rows = []
     for each in listed:
@@ -32,9 +32,9 @@ def section(inputs: WeeklyInputs, figures: Figures) -> Section:
         held = symbol in inputs.panel.prices.columns
 
         def metric(key: str, symbol: str = symbol) -> float:
-            return float(metrics.at[symbol, key]) if metrics is not None and symbol in metrics.index else nan
+            return float(metrics[key][symbol]) if metrics is not None and symbol in metrics.index else nan
 
-        close = float(closes[symbol]) if held else nan
+        close = close_of.get(symbol, nan)
         rows.append(
             (
                 Cell(segment.label, float(segment.order), "stage"),
@@ -43,7 +43,7 @@ def section(inputs: WeeklyInputs, figures: Figures) -> Section:
                 Cell("", "", "sparkcell", figures.sparks.get(symbol, "")),
                 Cell(price(close)),
                 *(
-                    return_cell(float(figures.returns.at[symbol, name]) if held else nan, name)
+                    return_cell(float(figures.returns[name][symbol]) if held else nan, name)
                     for name in HORIZONS
                 ),
                 percent_cell(metric("volatility")),

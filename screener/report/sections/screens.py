@@ -35,7 +35,7 @@ def _passed(inputs: WeeklyInputs, figures: Figures, result: ScreenResult) -> Tab
         stage = inputs.universe.segments[each.segment].label
 
         def metric(key: str, name: str = name) -> float:
-            return float(result.metrics.at[name, key])
+            return float(result.metrics[key][name])
 
         rows.append(
             (
