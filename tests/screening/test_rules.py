@@ -1,0 +1,115 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from screener.errors import UserError
+from screener.screening.metrics import METRICS
+from screener.screening.rules import describe, evaluate, parse_rule
+from screener.universe.model import ScreenRule, ScreenSpec
+
+SPEC = ScreenSpec(
+    "test",
+    "Test",
+    "テスト",
+    (ScreenRule("adv", ">=", 2e6), ScreenRule("volatility", "<=", 0.5)),
+    (("momentum_12_1", 2.0), ("volatility", -1.0)),
+)
+
+
+def table(rows: dict[str, dict[str, float]]) -> pd.DataFrame:
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=list(METRICS))
+
+
+METRICS_TABLE = table(
+    {
+        "BEST": {"adv": 5e6, "volatility": 0.2, "momentum_12_1": 0.9},
+        "GOOD": {"adv": 9e6, "volatility": 0.4, "momentum_12_1": 0.3},
+        "THIN": {"adv": 4e5, "volatility": 0.3, "momentum_12_1": 2.0},
+        "WILD": {"adv": 3e6, "volatility": 0.8, "momentum_12_1": 0.5},
+        "UNKNOWN": {"volatility": 0.3, "momentum_12_1": 0.5},
+    }
+)
+
+
+def test_those_that_keep_every_rule_pass_and_are_ranked() -> None:
+    result = evaluate(SPEC, METRICS_TABLE)
+    assert result.rank.to_dict() == {"BEST": 1, "GOOD": 2}
+    assert list(result.passed.columns) == ["adv >= 2e+06", "volatility <= 0.5"]
+    # of two names the better is at percentile 3/4, the other at 1/4
+    assert result.score["BEST"] == pytest.approx(0.75)
+    assert result.score["GOOD"] == pytest.approx(0.25)
+    assert np.isnan(result.score["WILD"])
+
+
+def test_every_rejection_says_what_fell_short_of_what() -> None:
+    reasons = evaluate(SPEC, METRICS_TABLE).reasons
+    assert reasons["THIN"] == ("average daily value traded 0.40 M is below 2.00 M",)
+    assert reasons["WILD"] == ("volatility 80.0% is above 50.0%",)
+    assert "BEST" not in reasons
+
+
+def test_a_missing_metric_fails_its_rule_and_is_named() -> None:
+    result = evaluate(SPEC, METRICS_TABLE)
+    assert result.reasons["UNKNOWN"] == ("average daily value traded is unknown",)
+    assert not result.passed.loc["UNKNOWN", "adv >= 2e+06"]
+
+
+def test_a_missing_ranking_metric_ranks_last_and_ties_go_by_symbol() -> None:
+    rows = {name: {"adv": 5e6, "volatility": 0.2, "momentum_12_1": 0.1} for name in ("B", "A")}
+    rows["NEW"] = {"adv": 5e6, "volatility": 0.2}
+    assert list(evaluate(SPEC, table(rows)).rank.index) == ["A", "B", "NEW"]
+
+
+def test_nobody_passing_is_an_empty_ranking() -> None:
+    result = evaluate(SPEC, METRICS_TABLE.loc[["THIN"]])
+    assert len(result.rank) == 0 and set(result.reasons) == {"THIN"}
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 10**6), rows=st.integers(0, 30))
+def test_rank_is_a_permutation_of_those_that_pass(seed: int, rows: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(0.4, 0.5, (rows, len(METRICS)))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    metrics = pd.DataFrame(values, columns=list(METRICS), index=[f"S{n:02d}" for n in range(rows)])
+    metrics["adv"] *= 1e7
+    result = evaluate(SPEC, metrics)
+    assert sorted(result.rank) == list(range(1, len(result.rank) + 1))
+    assert set(result.rank.index) == set(metrics.index) - set(result.reasons)
+    assert (result.passed.all(axis=1) == metrics.index.isin(result.rank.index)).all()
+    assert result.score.loc[result.rank.index].is_monotonic_decreasing
+    assert all(result.reasons.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("adv>=2e6", ScreenRule("adv", ">=", 2e6)),
+        ("  return_6m > -0.1 ", ScreenRule("return_6m", ">", -0.1)),
+        ("beta<1", ScreenRule("beta", "<", 1.0)),
+    ],
+)
+def test_rules_are_read_from_the_command_line(text: str, rule: ScreenRule) -> None:
+    assert parse_rule(text) == rule
+
+
+@pytest.mark.parametrize("text", ["adv", "adv=2", "adv>=", ">=2", "adv>=two", "adv>=nan", "adv>=1>=2", ""])
+def test_what_is_no_rule_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(UserError, match="adv>=2e6"):
+        parse_rule(text)
+
+
+def test_unknown_words_in_a_screen_are_all_named() -> None:
+    spec = ScreenSpec(
+        "s", "S", "S", (ScreenRule("volatlity", ">=", 1), ScreenRule("adv", "=>", 1)), (("beat", 1.0),)
+    )
+    with pytest.raises(UserError) as caught:
+        evaluate(spec, METRICS_TABLE)
+    assert len(caught.value.problems) == 3
+
+
+def test_a_rule_is_described_for_a_reader() -> None:
+    assert describe(ScreenRule("volatility", "<=", 0.6)) == "volatility ≤ 60.0%"
+    assert describe(ScreenRule("history_days", ">=", 252)) == "history ≥ 252"
