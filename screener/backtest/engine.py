@@ -79,13 +79,17 @@ def simulate(
     )
     wealth = cash + np.einsum("tn,tn->t", shares, book.prices)
     gross = gross_cash + np.einsum("tn,tn->t", gross_shares, book.prices)
+    # a portfolio that lost everything holds nothing
+    per_wealth = np.divide(1.0, wealth, out=np.zeros_like(wealth), where=wealth > 0)
     return Backtest(
         theme=schedule[0].theme,
         schedule=tuple(schedule),
         wealth=pd.Series(wealth, index=book.dates, name="wealth"),
         gross=pd.Series(gross, index=book.dates, name="gross"),
-        weights_held=pd.DataFrame(shares * book.prices / wealth[:, None], index=book.dates, columns=symbols),
-        cash=pd.Series(cash / wealth, index=book.dates, name="cash"),
+        weights_held=pd.DataFrame(
+            shares * book.prices * per_wealth[:, None], index=book.dates, columns=symbols
+        ),
+        cash=pd.Series(cash * per_wealth, index=book.dates, name="cash"),
         trades=_trade_table(fills, book.dates, symbols, schedule),
         turnover=_turnover(schedule, decided, fills, wealth),
         cost_bps=costs.bps,
@@ -154,12 +158,12 @@ class _Book:
     def of(
         panel: PricePanel, symbols: list[str], start: int, recoveries: Mapping[str, tuple[date, float | None]]
     ) -> _Book:
-        known = panel.prices[symbols].to_numpy()
+        known = panel.prices[symbols].to_numpy(dtype=float)
         rows, n = known.shape
         # forward only: the row of the last finite price, for each name
         last = np.maximum.accumulate(np.where(np.isfinite(known), np.arange(rows)[:, None], -1), axis=0)
         filled = np.where(last >= 0, np.take_along_axis(known, np.maximum(last, 0), axis=0), 0.0)[start:]
-        traded = panel.traded[symbols].to_numpy()[start:]
+        traded = panel.traded[symbols].to_numpy(dtype=bool)[start:]
         dates = panel.sessions[start:]
         exit_row = np.full(n, len(dates), dtype=np.intp)
         recovery = np.ones(n)

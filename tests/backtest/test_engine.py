@@ -116,7 +116,8 @@ def test_a_delisting_without_a_stated_recovery_pays_the_last_price_and_a_total_l
     schedule = [rebalance(date(2026, 1, 5), {"GONE": 1.0})]
     whole = simulate(schedule, WORKED, Costs(0), {"GONE": (date(2026, 1, 9), None)})
     nothing = simulate(schedule, WORKED, Costs(0), {"GONE": (date(2026, 1, 9), 0.0)})
-    assert whole.wealth.iloc[-1] == pytest.approx(1.0) and whole.cash.iloc[-1] == pytest.approx(1.0)
+    assert whole.wealth.iloc[-1] == pytest.approx(1.0)
+    assert whole.cash.iloc[-1] == pytest.approx(1.0)
     assert nothing.wealth.iloc[-1] == pytest.approx(0.0, abs=1e-15)
 
 

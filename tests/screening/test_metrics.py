@@ -36,7 +36,7 @@ def test_returns_run_from_the_price_on_or_before_the_day() -> None:
 
 def test_volatility_is_that_of_52_weekly_returns() -> None:
     panel = panel_of({"A": random_walk()})
-    fridays = panel.prices["A"][panel.sessions.weekday == 4].iloc[-53:]
+    fridays = panel.prices["A"][panel.sessions.day_of_week == 4].iloc[-53:]
     expected = fridays.pct_change().dropna().std() * np.sqrt(52)
     assert compute_metrics(panel, None).loc["A", "volatility"] == pytest.approx(expected)
 
@@ -59,7 +59,7 @@ def test_beta_to_the_benchmark_is_the_regressions() -> None:
     market = random_walk(seed=1)
     own = 100 * np.exp(1.5 * np.log(market / 100) + 0.2 * np.log(random_walk(seed=2) / 100))
     panel = panel_of({"OWN": own, "SPY": market})
-    fridays = panel.prices[panel.sessions.weekday == 4].iloc[-105:].pct_change().dropna()
+    fridays = panel.prices[panel.sessions.day_of_week == 4].iloc[-105:].pct_change().dropna()
     expected = np.polyfit(fridays["SPY"], fridays["OWN"], 1)[0]
     metrics = compute_metrics(panel, "SPY")
     assert metrics.loc["OWN", "beta"] == pytest.approx(expected)
