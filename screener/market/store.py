@@ -294,6 +294,10 @@ def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), read_only=read_only)
+        tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
+        if tables and "about" not in tables:
+            connection.close()
+            raise UserError(f"--store: {path} is not a price store of ours; name another file")
         if not read_only:
             connection.execute(TABLES)
             connection.execute("INSERT INTO about SELECT ? WHERE NOT EXISTS (FROM about)", [SCHEMA])

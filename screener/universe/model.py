@@ -93,7 +93,9 @@ class Rule:
         asked = [(words, has) for words, has in wanted if words]
         if not asked and not self.not_domicile:
             return False  # a rule of includes alone selects nothing else
-        return instrument.domicile not in self.not_domicile and all(set(words) & set(has) for words, has in asked)
+        return instrument.domicile not in self.not_domicile and all(
+            set(words) & set(has) for words, has in asked
+        )
 
 
 @dataclass(frozen=True, slots=True)

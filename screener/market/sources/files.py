@@ -142,6 +142,8 @@ def _read(path: Path, quoted_in: str) -> tuple[tuple[pd.DataFrame, str], list[st
         ValueError,
     ) as error:
         return nothing, [f"{path}: cannot be read ({(str(error).splitlines() or ['?'])[0]})"]
+    if not isinstance(raw.index, pd.RangeIndex):  # pandas takes the surplus cells of every row for an index
+        return nothing, [f"{path}:2: the row has more cells than the header has columns"]
     raw.columns = pd.Index([_column(each) for each in raw.columns])
     problems = list(_header_problems(path, raw))
     if problems:
