@@ -32,8 +32,7 @@ from screener.portfolio.build import BuildSettings, Rebalance
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
 from screener.portfolio.weighting import method_named
-from screener.report.assemble import WeeklyReport, assemble
-from screener.report.model import RunFacts, ThemeResult, WeeklyInputs
+from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.metrics import compute_metrics
 from screener.screening.rules import ScreenResult, evaluate

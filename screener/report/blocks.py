@@ -1,138 +1,182 @@
-"""What a section is made of: tables, charts and sentences as values. Drawing them is render.py's business."""
+"""What a section is made of: plain values with their units. How they look is the renderers' business.
+
+A cell holds the value itself; its column's kind says how it is written, sorted and coloured. So the same
+table becomes HTML, Markdown and (in tables.py) CSV without a number being computed twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
+from typing import TypeAlias
+
+# How a cell is written. change: signed percent, coloured by sign. share: percent. ratio: two decimals.
+# correlation: one decimal, coloured. written: a number already written. spark: floats drawn small.
+# bars: two fractions drawn as bars.
+KINDS = (
+    "text", "name", "tag", "change", "share", "ratio", "correlation",
+    "written", "count", "price", "money", "date", "spark", "bars",
+)  # fmt: skip
+TEXTUAL = frozenset({"text", "name", "tag"})
+DRAWN = frozenset({"spark", "bars"})  # left out where nothing can be drawn
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell: its text, its colour class, and a drawing made of numbers only.
+class Name:
+    """An instrument in a table. `mark` is how its prices fall short: stale, missing, … or ""."""
 
-    sort: a number that a word sorts by, such as a stage's place in the chain; numbers sort by their text.
-    """
+    symbol: str
+    name: str
+    mark: str = ""
 
-    text: str
-    sort: float | str = ""
-    css: str = ""
-    drawing: str = ""  # SVG of charts.py; never holds a word from outside
-    hint: str = ""
+
+Cell: TypeAlias = str | float | int | date | Name | Sequence[float] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column's heading; numbers are set right."""
+    """A column's heading and the kind of its cells. `scale`: the change that gets the strongest colour."""
 
     label: str
-    number: bool = False
-    hint: str = ""
+    kind: str
+    scale: float = 0.10
+    note: str = ""  # spoken and shown on hover: what the figure is
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of column {self.kind!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows under an optional heading row that has a cell for every column."""
+
+    rows: tuple[tuple[Cell, ...], ...]
+    heading: tuple[Cell, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; `folded` hides it behind its caption, `filtered` puts a search box above it."""
-
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-    caption: str = ""
-    folded: bool = False
-    filtered: bool = False
-    sortable: bool = False
-    css: str = ""
-    kind: str = field(default="table", init=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """A word on a chart at a height (or across) of 0 to 100 %."""
-
-    text: str
-    at: float
-    css: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """A line chart: paths in a 1000 × 1000 box that is stretched, labels in HTML so that text never is."""
+    """A table with a title that says what it shows. `tall` tables scroll inside their own box on a screen."""
 
     title: str
-    paths: tuple[tuple[str, str], ...]  # css class, path
-    y_labels: tuple[Label, ...]
-    x_labels: tuple[Label, ...]
-    end_labels: tuple[Label, ...] = ()
-    shaded_to: float = 0.0  # % from the left: hindsight
-    shade_label: str = ""
-    points: str = ""  # JSON for reading values with the pointer: start, step and values
-    css: str = ""
-    kind: str = field(default="chart", init=False)
+    columns: tuple[Column, ...]
+    groups: tuple[Rows, ...]
+    footing: tuple[tuple[Cell, ...], ...] = ()
+    note: str = ""
+    sortable: bool = False
+    filterable: bool = False
+    tall: bool = False
+
+    def __post_init__(self) -> None:
+        headings = [each.heading for each in self.groups if each.heading is not None]
+        for row in (*headings, *(row for each in self.groups for row in each.rows), *self.footing):
+            if len(row) != len(self.columns):
+                raise ValueError(f"{self.title}: {len(row)} cells under {len(self.columns)} columns")
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One arrow of the chain."""
+    """One stage of the chain. Returns are means over its names; NaN: no name has one."""
 
+    key: str
     label: str
-    week: str
-    detail: tuple[str, ...]
-    css: str
+    week: float
+    quarter: float
+    china_share: float | None
+    china_year: int | None
+    priced: int  # names with a return over the week
+    names: int
 
 
 @dataclass(frozen=True, slots=True)
 class Ribbon:
-    """The chain as a row of stages."""
+    """The chain, upstream to downstream."""
 
     stages: tuple[Stage, ...]
-    kind: str = field(default="ribbon", init=False)
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """Sentences, as a list."""
+class Line:
+    """One line of a chart: a value a week, NaN where there is none."""
 
-    lines: tuple[str, ...]
-    css: str = ""
-    kind: str = field(default="lines", init=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading inside a section, with a sentence below it."""
-
-    text: str
-    detail: str = ""
-    key: str = ""
-    kind: str = field(default="heading", init=False)
+    label: str
+    values: tuple[float, ...]
+    main: bool = False  # drawn strongest
 
 
 @dataclass(frozen=True, slots=True)
-class Columns:
-    """Blocks side by side on a wide page."""
+class LineChart:
+    """Lines over weeks that end on Fridays, and a drawdown under them.
 
-    sides: tuple[tuple[Block, ...], ...]
-    kind: str = field(default="columns", init=False)
+    first: the first Friday. last: the date of the last point, at most its Friday.
+    shaded: the part of the width, in [0, 1], that is hindsight. drawdown: fractions ≤ 0, worst of each week.
+    """
+
+    title: str
+    lines: tuple[Line, ...]
+    first: date
+    last: date
+    log: bool
+    shaded: float
+    shaded_label: str
+    drawdown_title: str
+    drawdown: tuple[float, ...]
 
 
-Block = Table | Chart | Ribbon | Lines | Heading | Columns
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A sentence or two. `tone`: plain, note or warning."""
+
+    words: str
+    tone: str = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Short sentences, one under the other, under a title."""
+
+    title: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Pairs of what and how much. `code`: values are to be copied."""
+
+    pairs: tuple[tuple[str, str], ...]
+    code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """Blocks that stay folded until asked for; `summary` says how much is inside."""
+
+    summary: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A titled part of a section, laid out in two columns where there is room."""
+
+    key: str
+    title: str
+    lead: str
+    left: tuple[Block, ...]
+    right: tuple[Block, ...] = ()
+
+
+Block: TypeAlias = Table | Ribbon | LineChart | Paragraph | Listing | Facts | Details | Group
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A numbered part of the page."""
+    """One numbered part of the report; `lead` states its finding in a sentence with numbers."""
 
     key: str
     title: str
     lead: str
     blocks: tuple[Block, ...]
-
-
-def each_block(blocks: Sequence[Block]) -> list[Block]:
-    """Return every block, those inside columns too, in reading order."""
-    found: list[Block] = []
-    for block in blocks:
-        if isinstance(block, Columns):
-            for side in block.sides:
-                found += each_block(side)
-        else:
-            found.append(block)
-    return found

@@ -1,194 +1,145 @@
-"""Small builders of inline SVG: paths in a box of 1000 × 1000 that the page stretches to any width.
+"""The geometry of charts: values become path strings and tick positions. No HTML, no colours.
 
-Only numbers enter a drawing; words are set by the template, so nothing from outside can become markup here.
+Paths live in a box of BOX × BOX units that the page stretches over any width; strokes do not scale and
+labels are text at percentages, so nothing is ever blurred or clipped. Coordinates are whole numbers and
+relative, which makes a five-year line about a kilobyte.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
-from screener.report.blocks import Chart, Label
-
-Floats = npt.NDArray[np.float64]
-LOG_ABOVE = 3.0  # highest over lowest; beyond it a linear scale hides the early years
-LABEL_GAP = 7.0  # % of the height
+BOX = 1000
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 100, 28, 26
+LEVELS = 8  # steps of colour on each side of zero
+LOG_FROM = 4.0  # a line that spans this ratio is read better on a log scale
 
 
-def weekly(series: pd.Series) -> pd.Series:
-    """Return the last value on or before each seventh day back from the end, oldest first."""
-    last, first = pd.Timestamp(series.index[-1]), pd.Timestamp(series.index[0])
-    anchors = pd.date_range(end=last, periods=(last - first).days // 7 + 1, freq="7D")
-    rows = pd.DatetimeIndex(series.index).searchsorted(anchors, side="right") - 1
-    return pd.Series(series.to_numpy()[rows], index=anchors)
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A vertical scale from low (bottom) to high (top)."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def share(self, value: float) -> float:
+        """Return how far below the top a value lies, as a share of the height."""
+        low, high, at = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        return (high - at) / (high - low)
 
 
-def path(values: Floats, low: float, high: float, box: tuple[int, int] = (1000, 1000)) -> str:
-    """Return an SVG path through values spread evenly over the box; gaps where they are missing.
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A labelled position, both as a share of the width or height."""
 
-    Steps are relative and whole, which takes half the bytes of absolute ones.
-    """
-    span = (high - low) or 1.0
-    width = max(len(values) - 1, 1)
-    words: list[str] = []
-    pen: tuple[int, int] | None = None
+    share: float
+    label: str
+
+
+def wants_log(values: Iterable[float]) -> bool:
+    """Say whether positive values span so much that equal ratios should look equal."""
+    known = [each for each in values if math.isfinite(each)]
+    return bool(known) and min(known) > 0 and max(known) / min(known) >= LOG_FROM
+
+
+def axis_over(values: Iterable[float], *, log: bool = False) -> Axis:
+    """Return a scale that holds every known value, with a little air, and never has no height."""
+    known = [each for each in values if math.isfinite(each)] or [0.0, 1.0]
+    low, high = min(known), max(known)
+    if log:
+        air = (high / low) ** 0.04 if high > low else 1.02
+        return Axis(low / air, high * air, log=True)
+    air = 0.04 * (high - low) if high > low else max(abs(high), 1.0) * 0.02
+    return Axis(low - air, high + air)
+
+
+def round_values(axis: Axis, wanted: int = 5) -> list[float]:
+    """Return round numbers inside a scale: multiples of 1, 2 or 5 × 10ⁿ."""
+    if axis.log:
+        decades = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
+        found = [m * 10.0**n for n in decades for m in (1, 2, 5) if axis.low <= m * 10.0**n <= axis.high]
+        if len(found) >= 3:
+            return found
+    step = _round_step((axis.high - axis.low) / wanted)
+    first, last = math.ceil(axis.low / step), math.floor(axis.high / step)
+    return [each * step for each in range(first, last + 1)]
+
+
+def _round_step(rough: float) -> float:
+    power = 10.0 ** math.floor(math.log10(rough))
+    return next(m * power for m in (1, 2, 5, 10) if rough <= m * power * (1 + 1e-12))
+
+
+def year_ticks(first: date, last: date, points: int) -> list[Tick]:
+    """Return where years begin among weekly points; months instead when the span is short."""
+    weeks = [min(first + timedelta(weeks=each), last) for each in range(points)]
+    by_month = points <= 70
+    ticks: list[Tick] = []
+    for position in range(1, points):
+        before, here = weeks[position - 1], weeks[position]
+        turned = here.month != before.month and here.month % 3 == 1 if by_month else here.year != before.year
+        if turned:
+            label = f"{here.year}-{here.month:02d}" if by_month else str(here.year)
+            ticks.append(Tick(position / (points - 1), label))
+    return [each for each in ticks if each.share <= 0.97]
+
+
+def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = BOX) -> str:
+    """Return the path of a line through evenly spaced values; a NaN lifts the pen."""
+    commands: list[str] = []
+    here: tuple[int, int] | None = None
     for position, value in enumerate(values):
         if not math.isfinite(value):
-            pen = None
+            here = None
             continue
-        x, y = round(box[0] * position / width), round(box[1] * (high - value) / span)
-        if pen is None:
-            words.append(f"M{x} {y}l")
+        x = round(width * position / max(len(values) - 1, 1))
+        y = min(max(round(height * axis.share(value)), 0), height)
+        if here is None:
+            commands.append(f"M{x} {y}")
         else:
-            dy = y - pen[1]
-            words.append(f"{x - pen[0]}{'' if dy < 0 else ' '}{dy} ")
-        pen = (x, y)
-    return "".join(words).replace("l ", "l").replace(" M", "M").rstrip(" l")
+            pair = f"{x - here[0]} {y - here[1]}".replace(" -", "-")
+            starts = commands[-1].startswith("M")
+            commands.append(f"l{pair}" if starts else pair if pair.startswith("-") else f" {pair}")
+        here = (x, y)
+    return "".join(commands)
 
 
-def sparkline(values: Floats) -> str:
-    """Return a tiny line drawing of the finite values, or "" when there are fewer than three."""
-    finite = values[np.isfinite(values)]
-    if len(finite) < 3:
+def area(values: Sequence[float], axis: Axis) -> str:
+    """Return the closed path between values and the top of the scale, for drawdowns; NaN counts as none."""
+    filled = [each if math.isfinite(each) else axis.high for each in values]
+    line = path(filled, axis)
+    return f"{line}L{BOX} 0L0 0z" if len(filled) > 1 else ""
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return a small line over at most SPARK_POINTS values, or "" where fewer than two are known."""
+    shown = list(values)[-SPARK_POINTS:]
+    if sum(math.isfinite(each) for each in shown) < 2:
         return ""
-    shape = path(values, float(finite.min()), float(finite.max()), (92, 22))
-    return f'<svg class="spark" viewBox="0 -1 92 24"><path d="{shape}"/></svg>'
+    return path(shown, axis_over(shown), SPARK_WIDTH, SPARK_HEIGHT)
 
 
-def bars(weight: float, risk: float) -> str:
-    """Return two bars, one below the other, of shares of 0 to 1."""
-    widths = [round(100 * min(max(each, 0.0), 1.0), 1) for each in (weight, risk)]
-    return (
-        '<svg class="bars" viewBox="0 0 100 14" preserveAspectRatio="none">'
-        f'<path d="M0 3H{widths[0]:g}"/><path d="M0 11H{widths[1]:g}"/></svg>'
-    )
+def level(value: float | None, scale: float) -> int:
+    """Return a colour step from −LEVELS to LEVELS: 0 for unknown or nothing, full from `scale` on."""
+    if value is None or not math.isfinite(value) or abs(value) < scale * 1e-3:
+        return 0
+    steps = min(math.ceil(abs(value) / scale * LEVELS), LEVELS)
+    return steps if value > 0 else -steps
 
 
-def growth_chart(
-    title: str,
-    wealth: pd.Series,
-    benchmark: pd.Series | None,
-    names: tuple[str, str],
-    hindsight: tuple[date | None, str],
-) -> Chart:
-    """Return growth of 100 of a wealth series beside its benchmark, log scale when it spans much.
-
-    hindsight: the date before which the record is hindsight, and the word to shade it with.
-    """
-    own = weekly(wealth)
-    lines = {names[0]: 100 * own / own.iloc[0]}
-    if benchmark is not None:
-        other = weekly(benchmark)
-        lines[names[1]] = 100 * other / other.iloc[0]
-    values = np.column_stack([each.to_numpy() for each in lines.values()])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    logarithmic = high / low > LOG_ABOVE
-    ticks = log_ticks(low, high) if logarithmic else nice_ticks(low, high)
-    scale = np.log if logarithmic else np.asarray
-    bottom, top = float(scale(min(low, ticks[0]))), float(scale(max(high, ticks[-1])))
-    paths = tuple(
-        (css, path(np.asarray(scale(values[:, position])), bottom, top))
-        for position, css in reversed(list(enumerate(("own", "other")[: len(lines)])))
-    )
-    ends = [
-        (name, float(series.iloc[-1]), css)
-        for (name, series), css in zip(lines.items(), ("own", "other"), strict=False)
-    ]
-    known_from, word = hindsight
-    return Chart(
-        title=title + (" (log scale)" if logarithmic else ""),
-        paths=paths,
-        y_labels=tuple(Label(f"{tick:g}", _height(float(scale(tick)), bottom, top)) for tick in ticks),
-        x_labels=year_labels(pd.DatetimeIndex(own.index)),
-        end_labels=_apart(
-            [
-                Label(f"{name} {value:.0f}", _height(float(scale(value)), bottom, top), css)
-                for name, value, css in ends
-            ]
-        ),
-        shaded_to=_across(pd.DatetimeIndex(own.index), known_from),
-        shade_label=word,
-        points=_points(own.index[0], lines),
-        css="growth",
-    )
-
-
-def drawdown_chart(title: str, drawdown: pd.Series) -> Chart:
-    """Return an area chart of falls from the peak, fractions ≤ 0."""
-    values = weekly(drawdown)
-    low = min(float(values.min()), -0.01)
-    ticks = [each for each in nice_ticks(low * 100, 0.0, 3) if each <= 0]
-    bottom = min(low * 100, ticks[0])
-    line = path(values.to_numpy() * 100, bottom, 0.0)
-    return Chart(
-        title=title,
-        paths=(("fall", f"{line}V0H0Z"),),
-        y_labels=tuple(Label(f"{tick:g}%".replace("-", "−"), _height(tick, bottom, 0.0)) for tick in ticks),
-        x_labels=(),
-        css="under",
-    )
-
-
-def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
-    """Return round values spaced by 1, 2 or 5 times a power of ten that cover low to high."""
-    raw = max(high - low, 1e-9) / about
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(each * power for each in (1, 2, 5, 10) if each * power >= raw * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 10) for number in range(first, last + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Return values of 1, 2 and 5 times powers of ten that cover low to high."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    steps = [float(f"{base * 10.0**power:g}") for power in powers for base in (1, 2, 5)]
-    below = [each for each in steps if each <= low]
-    above = [each for each in steps if each >= high]
-    return [each for each in steps if below[-1] <= each <= above[0]]
-
-
-def year_labels(index: pd.DatetimeIndex) -> tuple[Label, ...]:
-    """Return each year at its first week, or each quarter when there is less than two years."""
-    if (index[-1] - index[0]).days < 730:
-        marks = pd.date_range(index[0], index[-1], freq="QS")
-        return tuple(Label(f"{mark:%b %Y}", _across(index, mark.date())) for mark in marks)
-    years = range(index[0].year + 1, index[-1].year + 1)
-    return tuple(Label(str(year), _across(index, date(year, 1, 1))) for year in years)
-
-
-def _across(index: pd.DatetimeIndex, day: date | None) -> float:
-    """Return how far from the left a date lies, in %, within the chart."""
-    if day is None:
-        return 0.0
-    share = (pd.Timestamp(day) - index[0]) / max(index[-1] - index[0], pd.Timedelta(days=1))
-    return round(100 * min(max(float(share), 0.0), 1.0), 2)
-
-
-def _height(value: float, bottom: float, top: float) -> float:
-    return round(100 * (top - value) / ((top - bottom) or 1.0), 2)
-
-
-def _apart(labels: Sequence[Label]) -> tuple[Label, ...]:
-    """Push two labels apart that would lie on each other."""
-    if len(labels) != 2 or abs(labels[0].at - labels[1].at) >= LABEL_GAP:
-        return tuple(labels)
-    middle = (labels[0].at + labels[1].at) / 2
-    sign = 1 if labels[0].at >= labels[1].at else -1
-    middle = min(max(middle, LABEL_GAP / 2), 100 - LABEL_GAP / 2)
-    return (
-        Label(labels[0].text, round(middle + sign * LABEL_GAP / 2, 2), labels[0].css),
-        Label(labels[1].text, round(middle - sign * LABEL_GAP / 2, 2), labels[1].css),
-    )
-
-
-def _points(start: pd.Timestamp, lines: dict[str, pd.Series]) -> str:
-    values = [[None if not math.isfinite(v) else round(float(v), 1) for v in each] for each in lines.values()]
-    return json.dumps(
-        {"from": f"{start:%Y-%m-%d}", "names": list(lines), "values": values}, separators=(",", ":")
-    )
+def spread(shares: Sequence[float], gap: float) -> list[float]:
+    """Move labels apart, in the order they lie, until neighbours are at least `gap` from each other."""
+    order = sorted(range(len(shares)), key=lambda each: shares[each])
+    placed = list(shares)
+    for before, here in pairwise(order):
+        placed[here] = max(placed[here], placed[before] + gap)
+    if order and placed[order[-1]] > 1:
+        placed[order[-1]] = 1.0
+        for after, here in pairwise(reversed(order)):
+            placed[here] = min(placed[here], placed[after] - gap)
+    return placed

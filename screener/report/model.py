@@ -1,4 +1,7 @@
-"""What a weekly report is made from: everything the use cases computed, as values."""
+"""The values of one weekly report, complete: rendering them needs no further calculation.
+
+`assemble` turns what the use cases computed into masthead, headline, key points, figures and sections.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from screener.backtest.performance import Performance
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
+from screener.report.blocks import Section
 from screener.screening.rules import ScreenResult
 from screener.universe.model import Theme, Universe
 
@@ -62,3 +66,76 @@ class WeeklyInputs:
     screens: tuple[ScreenResult, ...]
     themes: tuple[ThemeResult, ...]
     warnings: tuple[str, ...]
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Masthead:
+    """What stands on top of the page. A banner is "" when there is nothing to warn of."""
+
+    kicker: str  # week, date and currency
+    title: str
+    synthetic_banner: str
+    data_banner: str
+    footer: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPoint:
+    """One of the three sentences beside the headline, and the section that shows more."""
+
+    label: str
+    words: str
+    section: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One of the six figures under the headline, already written, and what to compare it with."""
+
+    label: str
+    value: str
+    comparison: str
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class WeeklyReport:
+    """One weekly report: values and sentences, no calculation left to do.
+
+    tables: by file name without ending, what is written as CSV; numbers in the units of the program
+    (fractions, base currency). record: what run.json says, JSON types and NaN only.
+    """
+
+    run: RunFacts
+    language: str
+    masthead: Masthead
+    headline: str
+    key_points: tuple[KeyPoint, ...]
+    figures: tuple[Figure, ...]
+    sections: tuple[Section, ...]
+    warnings: tuple[str, ...]
+    tables: Mapping[str, pd.DataFrame]
+    record: Mapping[str, object]
+
+
+def assemble(inputs: WeeklyInputs) -> WeeklyReport:
+    """Return the report of one week. Pure: the same inputs give the same report."""
+    # sections and sentences read WeeklyInputs, so they are imported once this module exists
+    from screener.report.headline import figures, headline, key_points, masthead
+    from screener.report.record import record_of
+    from screener.report.sections import section_functions
+    from screener.report.tables import tables_of
+
+    sections = tuple(section(inputs) for section in section_functions())
+    return WeeklyReport(
+        run=inputs.run,
+        language=inputs.language,
+        masthead=masthead(inputs),
+        headline=headline(inputs),
+        key_points=key_points(inputs),
+        figures=figures(inputs),
+        sections=sections,
+        warnings=inputs.warnings,
+        tables=tables_of(inputs),
+        record=record_of(inputs),
+    )

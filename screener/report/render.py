@@ -1,187 +1,204 @@
-"""A WeeklyReport becomes files: one self-contained page, Markdown, CSV tables and run.json."""
+"""Write a WeeklyReport: one HTML page that needs nothing else, Markdown, CSV tables and run.json.
+
+Everything is made in memory first, then written to a folder beside the destination, then moved into place:
+a run that fails leaves the old report as it was.
+"""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import json
-import math
 import shutil
 import tempfile
-from collections.abc import Mapping
-from datetime import date, datetime
-from functools import cache
+from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import jinja2
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from screener.errors import UserError
-from screener.report.assemble import WeeklyReport
-from screener.report.blocks import Chart, Heading, Lines, Ribbon, Table, each_block
+from screener.report import charts
+from screener.report.blocks import TEXTUAL, LineChart
+from screener.report.chartview import chart_view
+from screener.report.markdown import markdown_of
+from screener.report.model import WeeklyReport
+from screener.report.record import to_json
+from screener.report.tables import for_spreadsheets
+from screener.report.words import cell_text, change, percent, wording
 
-
-def write_report(report: WeeklyReport, folder: Path) -> Path:
-    """Write the report into a folder, replacing what was there as a whole, and return the folder.
-
-    Everything is written beside it first and then moved into place, so that nothing is ever half there.
-    Raises UserError when the place cannot be written.
-    """
-    contents = {
-        "report.html": render_html(report),
-        "report.md": render_markdown(report),
-        "run.json": run_json(report),
-    }
-    contents |= {f"{name}.csv": to_csv(table) for name, table in report.tables.items()}
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise UserError(
-            f"--output: {folder} cannot be written ({error.strerror}); name another folder"
-        ) from None
-    try:
-        for name, text in contents.items():
-            (fresh / name).write_text(text, encoding="utf-8", newline="\n")
-        fresh.chmod(0o755)
-        _swap(fresh, folder)
-    except OSError as error:
-        raise UserError(
-            f"--output: {folder} cannot be written ({error.strerror}); name another folder"
-        ) from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return folder
-
-
-def _swap(fresh: Path, folder: Path) -> None:
-    """Put the fresh folder in the other's place; on failure the old one is put back."""
-    if not folder.exists():
-        fresh.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / "old"
-    folder.rename(old)
-    try:
-        fresh.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
+PAGE, MARKDOWN, RECORD = "report.html", "report.md", "run.json"
 
 
 def render_html(report: WeeklyReport) -> str:
-    """Return the page. Its policy allows its own style and script, by hash, and nothing from anywhere else."""
-    style, script = _resource("page.css"), _resource("page.js")
+    """Return the page. Its content security policy allows its own style and script, by hash, no more."""
+    say = wording(report.language)
+    style, script = _asset("style.css") + _print_banner(report), _asset("script.js")
     policy = (
-        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
-        "style-src-attr 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {_hash_source(style)}; script-src {_hash_source(script)}; "
+        "base-uri 'none'; form-action 'none'"
     )
-    template = _environment().get_template("page.html.jinja")
-    return template.render(report=report, style=Markup(style), script=Markup(script), policy=policy)
+    template = _environment().get_template("page.html.j2")
+    return template.render(
+        report=report,
+        say=say,
+        policy=policy,
+        style=Markup(style),  # our own file, not a name from outside
+        script=Markup(script),
+        textual=TEXTUAL,
+        kind_of=lambda block: type(block).__name__,
+        cell_text=cell_text,
+        change=change,
+        percent=percent,
+        heat=_heat,
+        pct=_position,
+        mark=lambda each: say("mark." + each.replace(" ", "_")),
+        spark=_Sparks().drawn,
+        chart_view=lambda chart: _chart(chart, report.language),
+    )
 
 
 def render_markdown(report: WeeklyReport) -> str:
-    """Return the page's words and tables as Markdown."""
-    lines = [f"# {_plain(report.title)}", "", report.kicker, ""]
-    lines += [f"> **{_plain(banner)}**\n" for banner in report.banners]
-    lines += [_plain(report.headline), ""]
-    lines += [f"- **{label}.** {_plain(text)}" for label, text in report.points]
-    lines += [""] + [f"- {figure.label}: {figure.value} ({figure.detail})" for figure in report.figures]
-    for number, section in enumerate(report.sections, 1):
-        lines += ["", f"## {number} {section.title}", "", _plain(section.lead)]
-        for block in each_block(section.blocks):
-            lines += ["", *_as_markdown(block)]
-    return "\n".join([*lines, "", report.footer, ""])
+    """Return the report as Markdown: the same sentences and tables, without what can only be drawn."""
+    return markdown_of(report)
+
+
+def tables(report: WeeklyReport) -> dict[str, pd.DataFrame]:
+    """Return the tables by file name, each saying in its first column whether its prices are synthetic."""
+    return {
+        f"{name}.csv": for_spreadsheets(table, report.run.synthetic) for name, table in report.tables.items()
+    }
 
 
 def run_json(report: WeeklyReport) -> str:
     """Return run.json: keys sorted, NaN as null."""
+    return to_json(report.record)
+
+
+def write_report(report: WeeklyReport, folder: Path) -> Path:
+    """Write everything into a folder, replacing an older report there whole, and return the folder.
+
+    Files in the folder that no report wrote are kept. Raises UserError if the folder cannot be written or
+    is something else than a report.
+    """
+    contents = {
+        PAGE: render_html(report),
+        MARKDOWN: render_markdown(report),
+        RECORD: run_json(report),
+        **{name: table.to_csv(index=False, lineterminator="\n") for name, table in tables(report).items()},
+    }
+    try:
+        _check_destination(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as staging:
+            new = Path(staging) / "new"
+            new.mkdir()
+            for name, content in contents.items():
+                (new / name).write_text(content, encoding="utf-8", newline="\n")
+            _swap(new, folder, Path(staging) / "old")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(
+            f"{folder}: the report cannot be written ({reason}); choose another --output"
+        ) from error
+    return folder
+
+
+def _check_destination(folder: Path) -> None:
+    """Refuse to replace what is not a report."""
+    if folder.is_dir():
+        if any(folder.iterdir()) and not (folder / RECORD).exists():
+            raise UserError(
+                f"{folder} holds files but no {RECORD}, so it is no report; choose another --output"
+            )
+    elif folder.exists():
+        raise UserError(f"{folder} is a file, not a folder; choose another --output")
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Put a finished folder in another's place by renaming; if that fails, put the old one back."""
+    if not folder.exists():
+        new.rename(folder)
+        return
+    for each in folder.iterdir():
+        if not (new / each.name).exists():  # someone's notes beside our files
+            shutil.copytree(each, new / each.name) if each.is_dir() else shutil.copy2(each, new / each.name)
+    folder.rename(old)
+    try:
+        new.rename(folder)
+    except BaseException:
+        old.rename(folder)
+        raise
+
+
+@lru_cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("screener.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@lru_cache
+def _asset(name: str) -> str:
+    """Return a style or script file without indentation and whole-line comments."""
+    text = files("screener.report").joinpath("template", name).read_text(encoding="utf-8")
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
+
+
+def _hash_source(text: str) -> str:
+    """Return the CSP source that allows exactly this inline text."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _print_banner(report: WeeklyReport) -> str:
+    """Return the style that repeats the synthetic banner in the margin of every printed page."""
+    banner = report.masthead.synthetic_banner
+    if not banner:
+        return ""
+    words = "".join(f"\\{ord(each):06x}" for each in banner)  # escaped, whatever the wording holds
     return (
-        json.dumps(_plain_value(report.record), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
-        + "\n"
+        f'\n@media print{{@page{{@top-center{{content:"{words}";font:700 10pt sans-serif;color:#8a2b00}}}}}}'
     )
 
 
-def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV whose text cells no spreadsheet takes for a formula."""
-    safe = table.copy()
-    for column in safe.columns:
-        safe[column] = safe[column].map(_safe_cell)
-    text: str = safe.to_csv(index=False, lineterminator="\n")
-    return text
+def _heat(value: float | None, scale: float) -> str:
+    """Return the class of a cell's colour: u1…u8 for up, d1…d8 for down, "" for none."""
+    known = value if isinstance(value, int | float) else None
+    step = charts.level(known, scale)
+    return "" if not step else f"u{step}" if step > 0 else f"d{-step}"
 
 
-def _safe_cell(value: object) -> object:
-    return "'" + value if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
+class _Sparks:
+    """The sparklines of one page. A line that was drawn before is referred to, not repeated."""
+
+    def __init__(self) -> None:
+        self.drawn_before: dict[str, str] = {}
+
+    def drawn(self, values: Sequence[float]) -> Markup:
+        """Return a small SVG, or "" where fewer than two values are known."""
+        line = charts.sparkline(values)
+        if not line:
+            return Markup("")
+        if line in self.drawn_before:
+            inner = f'<use href="#{self.drawn_before[line]}"/>'
+        else:
+            self.drawn_before[line] = f"s{len(self.drawn_before)}"
+            inner = f'<path id={self.drawn_before[line]} d="{line}"/>'
+        return Markup(f'<svg class=s viewBox="0 -1 100 30" aria-hidden=true>{inner}</svg>')
 
 
-def _as_markdown(block: object) -> list[str]:
-    if isinstance(block, Heading):
-        return [f"### {_plain(block.text)}", "", _plain(block.detail)]
-    if isinstance(block, Lines):
-        return [f"- {_plain(line)}" for line in block.lines]
-    if isinstance(block, Ribbon):
-        return [f"- {_plain(each.label)}: {each.week} ({'; '.join(each.detail)})" for each in block.stages]
-    if isinstance(block, Chart):
-        return [
-            f"{_plain(block.title)}: "
-            + ", ".join(_plain(label.text) for label in block.end_labels or block.y_labels)
-        ]
-    if not isinstance(block, Table):
-        raise TypeError(f"no Markdown for {type(block).__name__}")
-    shown = [
-        position for position in range(len(block.columns)) if any(row[position].text for row in block.rows)
-    ]
-    rule = ["---:" if block.columns[position].number else "---" for position in shown]
-    rows = [
-        [_plain(block.columns[position].label) for position in shown],
-        rule,
-        *([_plain(row[position].text) for position in shown] for row in block.rows),
-    ]
-    return ([f"{_plain(block.caption)}", ""] if block.caption else []) + [
-        f"| {' | '.join(row)} |" for row in rows
-    ]
+def _position(share: float, digits: int = 1) -> str:
+    """Write a share of the width or height in percent, without a needless zero."""
+    text = f"{100 * share:.{digits}f}"
+    return text.removesuffix(".0") if digits else text
 
 
-def _plain(text: str) -> str:
-    """Return text that Markdown shows as it stands."""
-    return (
-        text.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("|", "\\|")
-        .replace("\n", " ")
-    )
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain_value(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain_value(each) for each in value]
-    if isinstance(value, datetime | date | Path):
-        return str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    loader = jinja2.PackageLoader("screener.report", "template")
-    return jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-
-
-@cache
-def _resource(name: str) -> str:
-    return (files("screener.report") / "template" / name).read_text(encoding="utf-8").strip()
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _chart(chart: LineChart, language: str) -> object:
+    return chart_view(chart, wording(language))

@@ -1,99 +1,161 @@
-"""Numbers and dates as a reader wants them, and the sentences of the page by key.
+"""How the report speaks: sentences from wording/<language>.toml, numbers and dates as a reader writes them.
 
-A true minus (−), a written plus on changes, an em dash for what is not known; never a colour alone.
+Signs are always written, minus is U+2212, an unknown value is an em dash. No arrows and no triangles: in
+Tokyo a triangle before a number means minus.
 """
 
 from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Callable
-from datetime import date
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
 from importlib.resources import files
 
-MISSING = "—"
-Words = Callable[..., str]
+from screener.errors import UserError, unknown
+from screener.report.blocks import Cell, Name
+
+MINUS, UNKNOWN = "\N{MINUS SIGN}", "\N{EM DASH}"
+MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+)  # fmt: skip
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-@cache
-def wording(language: str = "en") -> Words:
-    """Return a function from a key such as "chain.title", with its numbers, to the sentence."""
-    content = tomllib.loads(
-        (files("screener.report") / "wording" / f"{language}.toml").read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The sentences of one language, by key. Call it with a key and the values the sentence names."""
+
+    language: str
+    sentences: dict[str, str]
+
+    def __call__(self, key: str, **values: object) -> str:
+        """Return the sentence of a key. Raises KeyError for an unknown key or a value it lacks."""
+        return self.sentences[key].format(**values)
+
+    def count(self, key: str, number: int, **values: object) -> str:
+        """Return the sentence of `key.one` or `key.many`, which name {n}."""
+        return self(f"{key}.one" if number == 1 else f"{key}.many", n=f"{number:,}", **values)
+
+    def listed(self, words: Sequence[str]) -> str:
+        """Join words the way the language does."""
+        if len(words) < 2:
+            return "".join(words)
+        return self("list.last", first=self("list.comma").join(words[:-1]), last=words[-1])
+
+
+@lru_cache
+def wording(language: str) -> Wording:
+    """Return the wording of a language. Raises UserError for one we have no file for."""
+    folder = files("screener.report").joinpath("wording")
+    known = sorted(
+        each.name.removesuffix(".toml") for each in folder.iterdir() if each.name.endswith(".toml")
     )
-
-    def say(key: str, **values: object) -> str:
-        group, _, name = key.partition(".")
-        sentence: str = content[group][name]
-        return sentence.format(**values)
-
-    return say
-
-
-def known(value: float | None) -> bool:
-    """Say whether there is a number."""
-    return value is not None and math.isfinite(value)
+    if language not in known:
+        raise UserError(unknown("language", language, known))
+    tables = tomllib.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8"))
+    sentences: dict[str, str] = {}
+    _flatten(tables, "", sentences)
+    return Wording(language, sentences)
 
 
-def change(value: float | None, digits: int = 1) -> str:
-    """Format a fraction as a signed percentage: +1.2 or −0.4, 0.0 without a sign."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    size = f"{abs(value) * 100:,.{digits}f}"
-    if not size.strip("0.,"):
-        return size
-    return ("−" if value < 0 else "+") + size
+def _flatten(table: dict[str, object], prefix: str, into: dict[str, str]) -> None:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _flatten(value, f"{prefix}{key}.", into)
+        else:
+            into[prefix + key] = str(value)
 
 
-def change_percent(value: float | None, digits: int = 1) -> str:
-    """Format a fraction as a signed percentage with its sign: +1.2 %."""
-    text = change(value, digits)
-    return text if text == MISSING else text + "%"
+def is_known(value: object) -> bool:
+    """Say whether a number is there: neither None nor NaN nor infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """Format a fraction as a percentage without a plus."""
-    text = change_percent(value, digits)
-    return text.removeprefix("+")
+def percent(fraction: float | None, digits: int = 1, *, signed: bool = False) -> str:
+    """Write a fraction as a percentage: 0.034 → 3.4%, or +3.4% when signed."""
+    if fraction is None or not is_known(fraction):
+        return UNKNOWN
+    return number(fraction * 100, digits, signed=signed) + "%"
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """Format a number with a true minus."""
-    if value is None or not math.isfinite(value):
-        return MISSING
+def change(fraction: float | None, digits: int = 1) -> str:
+    """Write a return with its sign; a change that rounds to nothing has none."""
+    return percent(fraction, digits, signed=True)
+
+
+def number(value: float | None, digits: int = 2, *, signed: bool = False) -> str:
+    """Write a number with a thousands comma and a true minus."""
+    if value is None or not is_known(value):
+        return UNKNOWN
     text = f"{abs(value):,.{digits}f}"
-    return text if value >= 0 or not text.strip("0.,") else "−" + text
+    if not any(each in "123456789" for each in text):
+        return text
+    return (MINUS if value < 0 else "+" if signed else "") + text
 
 
 def price(value: float | None) -> str:
-    """Format a price with as many digits as its size deserves."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return number(value, 0 if abs(value) >= 1000 else 2 if abs(value) >= 1 else 4)
+    """Write a price with as many decimals as its size needs."""
+    if value is None or not is_known(value):
+        return UNKNOWN
+    size = abs(value)
+    return number(value, 0 if size >= 10_000 else 2 if size >= 1 else 4)
 
 
 def millions(value: float | None) -> str:
-    """Format an amount of money in millions."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    return number(value / 1e6, 0 if value >= 1e8 else 1 if value >= 1e6 else 2)
+    """Write money in millions; the column's heading says so."""
+    if value is None or not is_known(value):
+        return UNKNOWN
+    return number(value / 1e6, 0 if abs(value) >= 1e8 else 1)
 
 
-def day(value: date) -> str:
-    """Format a date as 10 July 2026."""
-    return f"{value.day} {value:%B %Y}"
+def day(value: date | None) -> str:
+    """Write a date as in tables: 2026-07-10."""
+    return UNKNOWN if value is None else value.isoformat()[:10]
 
 
-def some(names: list[str], most: int = 6) -> str:
-    """Join names, saying how many more there are."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def long_day(value: date) -> str:
+    """Write a date as in sentences: Friday 10 July 2026."""
+    return f"{WEEKDAYS[value.weekday()]} {value.day} {MONTHS[value.month - 1]} {value.year}"
 
 
-def heat(value: float | None, full: float) -> str:
-    """Return the colour class of a signed value: up1 to up5, down1 to down5, "" around zero or when unknown."""
-    if value is None or not math.isfinite(value):
+def instant(value: datetime) -> str:
+    """Write a UTC instant to the minute."""
+    return f"{value:%Y-%m-%d %H:%M} UTC"
+
+
+def cell_text(value: Cell, kind: str) -> str:
+    """Write a cell as its column's kind asks; drawn cells have no text."""
+    if kind in ("spark", "bars"):
         return ""
-    step = min(5, math.ceil(abs(value) / full * 5 - 0.2))
-    return "" if step <= 0 else f"{'up' if value > 0 else 'down'}{step}"
+    if isinstance(value, Name):
+        return f"{value.symbol} {value.name}".strip()
+    if value is None or isinstance(value, str):
+        return UNKNOWN if value is None else value
+    if isinstance(value, date):
+        return day(value)
+    if not isinstance(value, int | float):
+        raise TypeError(f"a cell of kind {kind} cannot hold {type(value).__name__}")
+    return _write_number(float(value), kind)
+
+
+def _write_number(value: float, kind: str) -> str:
+    match kind:
+        case "change":
+            return change(value)
+        case "share":
+            return percent(value)
+        case "ratio":
+            return number(value)
+        case "correlation":
+            return number(value, 1)
+        case "count":
+            return number(value, 0)
+        case "price":
+            return price(value)
+        case "money":
+            return millions(value)
+    raise ValueError(f"numbers have no way to be written as {kind!r}")

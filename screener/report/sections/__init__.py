@@ -1,21 +1,34 @@
-"""The sections of the page, in order. A new one is a module with `section`, and one line here."""
+"""The registry of report sections, in the order of the page.
+
+A new one is a module with `section(inputs) -> Section`, one line here, and its wording in wording/en.toml.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from screener.report.blocks import Section
-from screener.report.figures import Figures
-from screener.report.model import WeeklyInputs
-from screener.report.sections import chain, correlations, market, method, portfolios, quality, screens, themes
+if TYPE_CHECKING:
+    from screener.report.blocks import Section
+    from screener.report.model import WeeklyInputs
 
-SECTIONS: dict[str, Callable[[WeeklyInputs, Figures], Section]] = {
-    "chain": chain.section,
-    "themes": themes.section,
-    "portfolios": portfolios.section,
-    "screens": screens.section,
-    "market": market.section,
-    "correlations": correlations.section,
-    "quality": quality.section,
-    "method": method.section,
+SECTIONS = {
+    "chain": "screener.report.sections.chain:section",
+    "record": "screener.report.sections.versus:section",
+    "themes": "screener.report.sections.themes:section",
+    "screen": "screener.report.sections.screen:section",
+    "market": "screener.report.sections.market:section",
+    "correlations": "screener.report.sections.correlations:section",
+    "quality": "screener.report.sections.quality:section",
+    "method": "screener.report.sections.method:section",
 }
+
+
+def section_functions() -> tuple[Callable[[WeeklyInputs], Section], ...]:
+    """Return every registered section's function, in order."""
+    found = []
+    for target in SECTIONS.values():
+        module, name = target.split(":")
+        found.append(getattr(import_module(module), name))
+    return tuple(found)

@@ -2,43 +2,55 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from screener.report.blocks import Block, Cell, Column, Lines, Section, Table
-from screener.report.figures import Figures, stage_correlations
-from screener.report.model import WeeklyInputs
-from screener.report.words import heat, number
+from screener.report.blocks import Cell, Column, Rows, Section, Table
+from screener.report.measures import names_by_stage, stage_correlations
+from screener.report.sections.chain import stage_label
+from screener.report.words import number, wording
+
+if TYPE_CHECKING:
+    from screener.report.model import WeeklyInputs
+
+WEEKS = 104
 
 
-def section(inputs: WeeklyInputs, figures: Figures) -> Section:
-    """Return the lower triangle as a heat map that is a real table."""
-    say = figures.words
-    matrix = stage_correlations(inputs)
-    if len(matrix) < 2:
-        return Section("correlations", say("correlations.title"), say("correlations.none"), ())
-    labels = [str(each) for each in matrix.columns]
-    values = matrix.to_numpy()
-    rows = tuple(
+def section(inputs: WeeklyInputs) -> Section:
+    """Return the lower half of the correlation table, numbered so that headings stay readable."""
+    say = wording(inputs.language)
+    title = say("correlations.title")
+    stages = names_by_stage(inputs.universe, {key: each.state for key, each in inputs.states.items()})
+    matrix = stage_correlations(inputs.panel, stages, WEEKS)
+    values = matrix.to_numpy(dtype=float, copy=True)
+    values[np.triu_indices(len(values))] = np.nan
+    if not np.isfinite(values).any():
+        return Section("correlations", title, say("correlations.none"), ())
+    labels = [f"{position} {stage_label(inputs, key)}" for position, key in enumerate(matrix.index, 1)]
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
-            Cell(f"{row + 1}  {label}", "", "stage"),
-            *(
-                _cell(float(values[row, column])) if column < row else Cell("")
-                for column in range(len(labels) - 1)
-            ),
+            labels[row],
+            *(float(values[row, column]) if column < row else "" for column in range(len(labels) - 1)),
         )
-        for row, label in enumerate(labels)
+        for row in range(len(labels))
     )
-    columns = (
-        Column(""),
-        *(Column(str(position + 1), number=True, hint=label) for position, label in enumerate(labels[:-1])),
+    columns = tuple(
+        Column(str(position), "correlation", 1.0, note=label) for position, label in enumerate(labels[:-1], 1)
     )
-    average = float(np.nanmean(values[np.tril_indices(len(values), -1)]))
-    blocks: tuple[Block, ...] = (
-        Table(columns, rows, css="heat"),
-        Lines((say("correlations.average", average=number(average)),), "note"),
+    table = Table(
+        title=say("correlations.table", weeks=WEEKS, currency=inputs.panel.base_currency),
+        columns=(Column(say("column.stage"), "text"), *columns),
+        groups=(Rows(rows),),
+        note=say("correlations.note"),
     )
-    return Section("correlations", say("correlations.title"), say("correlations.lead"), blocks)
-
-
-def _cell(value: float) -> Cell:
-    return Cell(number(value, 1).replace("0.", "."), value, heat(value, 1.0))
+    highest = np.unravel_index(np.nanargmax(values), values.shape)
+    keys = [str(each) for each in matrix.index]
+    lead = say(
+        "correlations.lead",
+        median=number(float(np.nanmedian(values))),
+        one=stage_label(inputs, keys[int(highest[1])]),
+        other=stage_label(inputs, keys[int(highest[0])]),
+        highest=number(float(values[highest])),
+    )
+    return Section("correlations", title, lead, (table,))

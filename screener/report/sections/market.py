@@ -1,67 +1,97 @@
-"""Every listed name by segment, upstream to downstream."""
+"""The market by segment: every name with its price, returns, risk, liquidity and freshness."""
 
 from __future__ import annotations
 
-from screener.report.blocks import Cell, Column, Section, Table
-from screener.report.figures import HORIZONS, Figures
-from screener.report.model import WeeklyInputs
-from screener.report.sections.cells import (
-    horizon_columns,
-    percent_cell,
-    return_cell,
-    symbol_cell,
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from screener.report.blocks import Cell, Column, Name, Rows, Section, Table
+from screener.report.charts import SPARK_POINTS
+from screener.report.measures import (
+    HORIZONS,
+    average_value_traded,
+    fall_from_high,
+    horizon_returns,
+    last_close,
+    names_by_stage,
+    stage_means,
+    value_at,
+    volatility,
+    weekly_table,
 )
-from screener.report.words import millions, price
+from screener.report.sections.chain import stage_label
+from screener.report.standing import named
+from screener.report.words import Wording, wording
+
+if TYPE_CHECKING:
+    from screener.report.model import WeeklyInputs
 
 
-def section(inputs: WeeklyInputs, figures: Figures) -> Section:
-    """Return one table of all names, sortable and filterable."""
-    say = figures.words
-    metrics = inputs.screens[0].metrics if inputs.screens else None
-    listed = [
-        each
-        for each in inputs.universe.instruments.values()
-        if inputs.states[each.symbol].state not in ("delisted", "not listed")
-    ]
-    listed.sort(key=lambda each: (inputs.universe.segments[each.segment].order, each.symbol))
-    close_of = inputs.panel.close.iloc[-1].to_dict() if len(inputs.panel.sessions) else {}
-    nan = float("nan")
-    rows = []
-    for each in listed:
-        symbol, segment = each.symbol, inputs.universe.segments[each.segment]
-        held = symbol in inputs.panel.prices.columns
-
-        def metric(key: str, symbol: str = symbol) -> float:
-            return float(metrics[key][symbol]) if metrics is not None and symbol in metrics.index else nan
-
-        close = close_of.get(symbol, nan)
-        rows.append(
-            (
-                Cell(segment.label, float(segment.order), "stage"),
-                symbol_cell(inputs, figures, symbol),
-                Cell(each.name, each.name, "name"),
-                Cell("", "", "sparkcell", figures.sparks.get(symbol, "")),
-                Cell(price(close)),
-                *(
-                    return_cell(float(figures.returns[name][symbol]) if held else nan, name)
-                    for name in HORIZONS
-                ),
-                percent_cell(metric("volatility")),
-                percent_cell(-metric("max_drawdown")),
-                Cell(millions(metric("adv"))),
-                Cell(inputs.states[symbol].state, inputs.states[symbol].state, "state"),
-            )
+def section(inputs: WeeklyInputs) -> Section:
+    """Return one table with every name under its stage, benchmarks last."""
+    say = wording(inputs.language)
+    title = say("market.title")
+    table = market_table(inputs)
+    stages = names_by_stage(inputs.universe, {})  # also the delisted and the not yet listed, which are marked
+    returns = table[list(HORIZONS)]
+    means = stage_means(returns, stages)
+    sparks = weekly_table(inputs.panel.prices, inputs.panel.as_of, SPARK_POINTS - 1)
+    groups = [
+        Rows(
+            tuple(_row(inputs, symbol, table, sparks) for symbol in names),
+            heading=_heading(say("market.stage", stage=stage_label(inputs, key), n=len(names)), means, key),
         )
-    currency = inputs.run.base_currency
-    columns = [Column(say("columns.stage")), Column(say("columns.symbol")), Column(say("columns.name"))]
-    columns += [
-        Column(say("columns.half_year")),
-        Column(say("columns.price", currency=currency), number=True),
+        for key, names in stages.items()
     ]
-    columns += horizon_columns(figures)
-    columns += [Column(say(f"columns.{name}"), number=True) for name in ("volatility", "fall")]
-    columns += [Column(say("columns.adv", currency=currency), number=True), Column(say("columns.prices"))]
-    table = Table(tuple(columns), tuple(rows), filtered=True, sortable=True)
-    return Section(
-        "market", say("market.title"), say("market.lead", count=len(rows), currency=currency), (table,)
+    if inputs.universe.benchmarks:
+        rows = tuple(_row(inputs, each, table, sparks) for each in sorted(inputs.universe.benchmarks))
+        groups.append(Rows(rows, heading=_heading(say("market.benchmarks"))))
+    if not groups:
+        return Section("market", title, say("market.none"), ())
+    week = returns["week"].reindex(list(inputs.universe.instruments)).dropna()
+    up, down = int((week > 0).sum()), int((week < 0).sum())
+    lead = say("market.lead", up=up, down=down, n=len(week), of=len(inputs.universe.instruments))
+    block = Table(
+        title=say("market.table", currency=inputs.panel.base_currency),
+        columns=_columns(inputs, say),
+        groups=tuple(groups),
+        note=say("market.note"),
+        sortable=True,
+        filterable=True,
     )
+    return Section("market", title, lead, (block,))
+
+
+def market_table(inputs: WeeklyInputs) -> pd.DataFrame:
+    """Return N × columns: price, five horizons, volatility, fall, adv; rows: everything, in symbol order."""
+    panel = inputs.panel
+    table = horizon_returns(panel.prices, panel.as_of)
+    table.insert(0, "price", last_close(panel))
+    table["volatility"] = volatility(panel)
+    table["fall"] = fall_from_high(panel)
+    table["adv"] = average_value_traded(panel)
+    return table.reindex(list(inputs.universe.everything()))
+
+
+def _columns(inputs: WeeklyInputs, say: Wording) -> tuple[Column, ...]:
+    return (
+        Column(say("column.name"), "name"),
+        Column(say("column.six_months"), "spark"),
+        Column(say("column.price", currency=inputs.panel.base_currency), "price"),
+        *(Column(say(f"horizon.{key}"), "change", scale) for key, scale in HORIZONS.items()),
+        Column(say("column.volatility"), "share", note=say("column.volatility_note")),
+        Column(say("column.fall"), "share", note=say("column.fall_note")),
+        Column(say("column.adv"), "money", note=say("column.adv_note")),
+    )
+
+
+def _row(inputs: WeeklyInputs, symbol: str, table: pd.DataFrame, sparks: pd.DataFrame) -> tuple[Cell, ...]:
+    line = tuple(sparks[symbol].tolist()) if symbol in sparks.columns else ()
+    return (named(inputs, symbol), line, *(value_at(table, symbol, each) for each in table.columns))
+
+
+def _heading(label: str, means: pd.DataFrame | None = None, stage: str = "") -> tuple[Cell, ...]:
+    """Return a stage's own row: its name and the mean of its names' returns."""
+    returns = [""] * len(HORIZONS) if means is None else [value_at(means, stage, key) for key in HORIZONS]
+    return (Name(label, ""), (), "", *returns, "", "", "")

@@ -1,23 +1,43 @@
-"""How to make this page again, how its numbers come about, and what they cannot tell."""
+"""How to make this page again, how its figures are made, and what they cannot say."""
 
 from __future__ import annotations
 
-from screener.report.blocks import Lines, Section
-from screener.report.figures import Figures
-from screener.report.model import WeeklyInputs
+from typing import TYPE_CHECKING
 
-SENTENCES = ("returns", "timing", "weights", "backtest", "hindsight", "survivorship", "advice")
+from screener.report.blocks import Facts, Listing, Section
+from screener.report.words import wording
+
+if TYPE_CHECKING:
+    from screener.report.model import WeeklyInputs
 
 
-def section(inputs: WeeklyInputs, figures: Figures) -> Section:
-    """Return the command, versions and hashes, and the method in plain words."""
-    say, run = figures.words, inputs.run
-    settings = "; ".join(f"{name}: {value}" for name, value in run.settings.items())
-    facts = (
-        say("method.command", command=run.command),
-        say("method.made", version=run.version, at=f"{run.generated_at:%Y-%m-%d %H:%M} UTC"),
-        say("method.hashes", universe=run.universe_hash[:16], prices=run.prices_hash[:16]),
-        say("method.settings", settings=settings),
+def section(inputs: WeeklyInputs) -> Section:
+    """Return the command, hashes, settings, method and limits."""
+    say = wording(inputs.language)
+    run = inputs.run
+    again = Facts(
+        (
+            (say("method.command"), run.command),
+            (say("method.version"), run.version),
+            (say("method.universe_hash"), run.universe_hash),
+            (say("method.prices_hash"), run.prices_hash),
+        ),
+        code=True,
     )
-    plain = tuple(say(f"method.{name}", currency=run.base_currency) for name in SENTENCES)
-    return Section("method", say("method.title"), "", (Lines(facts, "facts"), Lines(plain)))
+    settings = Facts(tuple((key, value) for key, value in run.settings.items()))
+    how = Listing(
+        say("method.how"),
+        (
+            say("method.returns", currency=inputs.panel.base_currency),
+            say("method.sessions"),
+            say("method.screen"),
+            say("method.weights"),
+            say("method.backtest"),
+            say("method.statistics"),
+        ),
+    )
+    limits = Listing(
+        say("method.limits"),
+        (say("method.hindsight"), say("method.survivors"), say("method.costs"), say("method.luck")),
+    )
+    return Section("method", say("method.title"), say("method.advice"), (again, settings, how, limits))

@@ -1,112 +1,104 @@
-"""Data quality: what is missing, old, failed or quarantined, name by name."""
+"""Data quality: what is old, missing or failed, what was set aside, and where the prices came from."""
 
 from __future__ import annotations
 
-from collections import Counter
+from typing import TYPE_CHECKING
 
-from screener.market.sessions import city_of
-from screener.report.blocks import Block, Cell, Column, Lines, Section, Table
-from screener.report.figures import BAD_STATES, Figures
-from screener.report.model import WeeklyInputs
-from screener.report.words import day, some
+from screener.report.blocks import Block, Cell, Column, Facts, Listing, Paragraph, Rows, Section, Table
+from screener.report.standing import GONE, data_banner, named, standing_of
+from screener.report.words import Wording, instant, wording
 
-FINDINGS_SHOWN = 60
+if TYPE_CHECKING:
+    from screener.market.quality import Finding
+    from screener.report.model import WeeklyInputs
 
 
-def section(inputs: WeeklyInputs, figures: Figures) -> Section:
-    """Return counts, every symbol whose prices are not current, and every finding."""
-    say = figures.words
-    counts = Counter(each.state for each in inputs.states.values())
-    quarantined = [each for each in inputs.findings if each.quarantined]
-    others = [each for each in inputs.findings if not each.quarantined]
-    states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-    blocks: list[Block] = [
-        Lines(
-            (
-                say("quality.states", states=states),
-                say("quality.findings", quarantined=len(quarantined), warnings=len(others)),
-                say("quality.source", source=inputs.run.source_identity, hash=inputs.run.prices_hash[:16]),
-                *inputs.warnings,
-            )
-        )
-    ]
-    if figures.marks:
-        blocks.append(_marked(inputs, figures))
+def section(inputs: WeeklyInputs) -> Section:
+    """Return counts, every symbol with a problem, every finding, and where the prices came from."""
+    say = wording(inputs.language)
+    standing = standing_of(inputs)
+    lead = data_banner(inputs, say) or say("quality.lead_fresh", n=len(standing.expected))
+    blocks: list[Block] = [_counts(inputs, say)]
+    if inputs.warnings:
+        blocks.append(Listing(say("quality.warnings"), inputs.warnings))
+    if standing.troubled or any(each.state in GONE for each in inputs.states.values()):
+        blocks.append(_problems(inputs, say))
     if inputs.findings:
-        blocks.append(_findings(inputs, figures))
-    return Section("quality", say("quality.title"), say("quality.lead"), tuple(blocks))
+        blocks.append(_findings(inputs, say))
+    else:
+        blocks.append(Paragraph(say("quality.no_findings"), "note"))
+    return Section("quality", say("quality.title"), lead, tuple(blocks))
 
 
-def data_banner(inputs: WeeklyInputs, figures: Figures) -> str:
-    """Return the sentence across the top of the page when prices are missing or old, "" when none is."""
-    say = figures.words
-    listed = [each for each in inputs.states.values() if each.state not in ("delisted", "not listed")]
-    parts = []
-    everything = inputs.universe.everything()
-    for state in BAD_STATES:
-        symbols = [each for each in listed if each.state == state]
-        if not symbols:
-            continue
-        by_city: dict[str, list[str]] = {}
-        for each in symbols:
-            by_city.setdefault(city_of(everything[each.symbol].mic), []).append(each.symbol)
-        places = "; ".join(
-            f"{city} {len(names)}" + _newest(inputs, names)
-            for city, names in sorted(by_city.items(), key=lambda x: -len(x[1]))
-        )
-        parts.append(say(f"quality.banner_{state}", count=len(symbols), total=len(listed), places=places))
-    failed_only = [s for s in inputs.failures if s in inputs.states and inputs.states[s].state == "fresh"]
-    if failed_only:
-        parts.append(say("quality.banner_failed", count=len(failed_only), names=some(failed_only)))
-    return " ".join(parts)
+def _counts(inputs: WeeklyInputs, say: Wording) -> Facts:
+    standing, run = standing_of(inputs), inputs.run
+    quarantined = sum(each.quarantined for each in inputs.findings)
+    pairs = (
+        (say("quality.prices"), say("quality.synthetic") if run.synthetic else say("quality.market")),
+        (say("quality.fresh"), say("quality.of", n=len(standing.fresh), of=len(standing.expected))),
+        (say("quality.stale"), str(len(standing.stale))),
+        (say("quality.missing"), str(len(standing.missing))),
+        (say("quality.failed"), str(len(standing.failed))),
+        (say("quality.quarantined"), str(quarantined)),
+        (say("quality.listed"), str(len(inputs.findings) - quarantined)),
+        (say("quality.source"), f"{run.source} ({run.source_identity})"),
+        (say("quality.made_at"), instant(run.generated_at)),
+    )
+    return Facts(pairs)
 
 
-def _newest(inputs: WeeklyInputs, symbols: list[str]) -> str:
-    lasts = [last for symbol in symbols if (last := inputs.states[symbol].last) is not None]
-    return f" (newest {day(max(lasts))})" if lasts else ""
-
-
-def _marked(inputs: WeeklyInputs, figures: Figures) -> Table:
-    say = figures.words
-    everything = inputs.universe.everything()
-    rows = []
-    for symbol, reason in sorted(figures.marks.items()):
-        each = everything.get(symbol)
+def _problems(inputs: WeeklyInputs, say: Wording) -> Table:
+    """Everything that has no current price and why, the worst first; those no longer listed come last."""
+    order = ("missing", "stale", "fresh", "not listed", "delisted")
+    symbols = {
+        *standing_of(inputs).troubled,
+        *(key for key, each in inputs.states.items() if each.state in GONE),
+    }
+    ranked = sorted(symbols, key=lambda each: (order.index(_state(inputs, each)), each))
+    rows: list[tuple[Cell, ...]] = []
+    for symbol in ranked:
         state = inputs.states.get(symbol)
-        rows.append(
-            (
-                Cell(symbol, symbol, "symbol marked"),
-                Cell(each.name if each else say("quality.currency_pair"), "", "name"),
-                Cell(city_of(each.mic) if each else "—"),
-                Cell(state.state if state else say("quality.failed"), "", "state"),
-                Cell(str(state.last) if state and state.last else "—"),
-                Cell(reason),
-            )
-        )
-    names = ("symbol", "name", "exchange", "prices", "last", "reason")
-    return Table(
-        tuple(Column(say(f"columns.{name}")) for name in names), tuple(rows), caption=say("quality.marked")
+        reasons = [
+            each for each in ("" if state is None else state.reason, inputs.failures.get(symbol, "")) if each
+        ]
+        last = None if state is None else state.last
+        missed = None if state is None or state.state != "stale" else state.sessions_missed
+        rows.append((named(inputs, symbol), last, missed, "; ".join(reasons)))
+    columns = (
+        Column(say("column.name"), "name"),
+        Column(say("column.last_bar"), "date"),
+        Column(say("column.missed"), "count", note=say("column.missed_note")),
+        Column(say("column.why"), "text"),
     )
+    return Table(say("quality.problems"), columns, (Rows(tuple(rows)),))
 
 
-def _findings(inputs: WeeklyInputs, figures: Figures) -> Table:
-    say = figures.words
-    ordered = sorted(
-        inputs.findings, key=lambda each: (not each.quarantined, -each.session.toordinal(), each.symbol)
-    )
+def _state(inputs: WeeklyInputs, symbol: str) -> str:
+    state = inputs.states.get(symbol)
+    return "missing" if state is None else state.state
+
+
+def _findings(inputs: WeeklyInputs, say: Wording) -> Table:
+    """Every finding, quarantined ones first, then by symbol and session."""
+
+    def order(each: Finding) -> tuple[bool, bool, str, str]:
+        return (not each.quarantined, each.severity != "error", each.symbol, each.session.isoformat())
+
     rows = tuple(
         (
-            Cell(each.symbol, "", "symbol"),
-            Cell(str(each.session)),
-            Cell(each.check.replace("_", " ")),
-            Cell(say("quality.is_quarantined") if each.quarantined else say("quality.is_kept")),
-            Cell(each.detail),
+            named(inputs, each.symbol),
+            each.session,
+            say("quality.set_aside") if each.quarantined else say("quality.kept"),
+            each.check.replace("_", " "),
+            each.detail,
         )
-        for each in ordered[:FINDINGS_SHOWN]
+        for each in sorted(inputs.findings, key=order)
     )
-    names = ("symbol", "session", "check", "treatment", "detail")
-    more = len(ordered) - len(rows)
-    caption = say("quality.all_findings", count=len(ordered)) + (
-        say("quality.more", count=more) if more > 0 else ""
+    columns = (
+        Column(say("column.name"), "name"),
+        Column(say("column.session"), "date"),
+        Column(say("column.treatment"), "text"),
+        Column(say("column.check"), "text"),
+        Column(say("column.detail"), "text"),
     )
-    return Table(tuple(Column(say(f"columns.{name}")) for name in names), rows, caption=caption, folded=True)
+    return Table(say("quality.findings"), columns, (Rows(rows),), tall=True)

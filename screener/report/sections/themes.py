@@ -1,57 +1,209 @@
-"""The themes beside their benchmarks: one line each."""
+"""One part per theme: what it holds and why, where the risk sits, and how it would have done."""
 
 from __future__ import annotations
 
+import math
+from datetime import date
+from typing import TYPE_CHECKING
+
 import pandas as pd
 
-from screener.backtest.performance import Performance
-from screener.report.blocks import Cell, Column, Section, Table
-from screener.report.charts import sparkline, weekly
-from screener.report.figures import HORIZONS, SPARK_WEEKS, Figures, series_returns
-from screener.report.model import WeeklyInputs
-from screener.report.sections.cells import horizon_columns, percent_cell, ratio_cell, return_cell
+from screener.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Group,
+    Line,
+    LineChart,
+    Listing,
+    Name,
+    Paragraph,
+    Rows,
+    Section,
+    Table,
+)
+from screener.report.charts import wants_log
+from screener.report.measures import drawdown, fridays, weekly, worst_of_week
+from screener.report.sections.chain import stage_label
+from screener.report.standing import named
+from screener.report.words import Wording, cell_text, day, percent, wording
+
+if TYPE_CHECKING:
+    from screener.backtest.engine import Backtest
+    from screener.report.model import ThemeResult, WeeklyInputs
+
+# How the statistics are written: as a share of wealth, as a signed change, or as a plain ratio.
+STATISTICS = {
+    "total_return": "change",
+    "cagr": "change",
+    "volatility": "share",
+    "sharpe_ratio": "ratio",
+    "sortino_ratio": "ratio",
+    "maximum_drawdown": "share",
+    "calmar_ratio": "ratio",
+    "cvar_95": "share",
+    "turnover_per_year": "share",
+    "cost_drag": "share",
+    "beta": "ratio",
+    "tracking_error": "share",
+    "information_ratio": "ratio",
+}
+RELATIVE = ("beta", "tracking_error", "information_ratio", "turnover_per_year", "cost_drag")
 
 
-def section(inputs: WeeklyInputs, figures: Figures) -> Section:
-    """Return a table of every theme and every benchmark that one is judged by."""
-    say = figures.words
-    rows = []
-    shown: set[str] = set()
-    for each in inputs.themes:
-        wealth = None if each.backtest is None else each.backtest.wealth
-        rows.append(_row(each.theme.label, "", wealth, each.performance))
-    for each in inputs.themes:
-        if each.benchmark and each.benchmark not in shown and each.benchmark_wealth is not None:
-            shown.add(each.benchmark)
-            name = inputs.universe.benchmarks[each.benchmark].name
-            rows.append(
-                _row(
-                    f"{each.benchmark} {name}", "benchmark", each.benchmark_wealth, each.benchmark_performance
-                )
-            )
-    columns = [Column(say("themes.portfolio")), Column(say("themes.half_year"))]
-    columns += horizon_columns(figures)
-    columns += [Column(say(f"themes.{name}"), number=True) for name in ("volatility", "sharpe", "drawdown")]
-    table = Table(tuple(columns), tuple(rows), sortable=True)
+def section(inputs: WeeklyInputs) -> Section:
+    """Return a part for every theme."""
+    say = wording(inputs.language)
+    if not inputs.themes:
+        return Section("themes", say("themes.title"), say("themes.none"), ())
+    held = {symbol for each in inputs.themes for symbol in each.rebalance.weights.index}
+    bound = sum(bool(each.rebalance.limits_bound) for each in inputs.themes)
+    lead = say("themes.lead", themes=len(inputs.themes), names=len(held), bound=bound)
     return Section(
-        "themes", say("themes.title"), say("themes.lead", currency=inputs.run.base_currency), (table,)
+        "themes", say("themes.title"), lead, tuple(_part(inputs, each, say) for each in inputs.themes)
     )
 
 
-def _row(label: str, css: str, wealth: pd.Series | None, performance: Performance | None) -> tuple[Cell, ...]:
-    returns = series_returns(wealth)
-    spark = "" if wealth is None else sparkline(weekly(wealth).to_numpy()[-SPARK_WEEKS:])
-    nan = float("nan")
-    figures = (
-        (nan, nan, nan)
-        if performance is None
-        else (performance.volatility, performance.sharpe_ratio, -performance.maximum_drawdown)
+def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
+    left: list[Block] = []
+    if len(result.rebalance.weights):
+        left.append(_holdings(inputs, result, say))
+    left.append(_limits(result, say))
+    left += _rejected(inputs, result, say)
+    right: list[Block] = []
+    if result.backtest is not None:
+        right += [_chart(inputs, result, result.backtest, say), _statistics(result, say)]
+    if result.note:
+        right.append(Paragraph(result.note, "warning"))
+    label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
+    return Group(f"theme-{result.theme.key}", label, _finding(result, say), tuple(left), tuple(right))
+
+
+def _finding(result: ThemeResult, say: Wording) -> str:
+    """Say what the theme holds, in numbers."""
+    rebalance = result.rebalance
+    if not len(rebalance.weights):
+        return say("themes.nothing_held", members=len(result.members))
+    heaviest, riskiest = str(rebalance.weights.idxmax()), str(rebalance.risk_contributions.idxmax())
+    return say(
+        "themes.finding",
+        held=len(rebalance.weights),
+        members=len(result.members),
+        cash=percent(rebalance.cash),
+        volatility=percent(rebalance.volatility),
+        heaviest=heaviest,
+        weight=percent(float(rebalance.weights[heaviest])),
+        riskiest=riskiest,
+        risk=percent(float(rebalance.risk_contributions[riskiest])),
     )
-    return (
-        Cell(label, label, f"name {css}".strip()),
-        Cell("", "", "sparkcell", spark),
-        *(return_cell(float(returns[name]), name) for name in HORIZONS),
-        percent_cell(figures[0]),
-        ratio_cell(figures[1]),
-        percent_cell(figures[2]),
+
+
+def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
+    rebalance = result.rebalance
+    weights = rebalance.weights.sort_values(ascending=False, kind="stable")
+    widest = float(max(weights.max(), rebalance.risk_contributions.max()))
+    rows: list[tuple[Cell, ...]] = []
+    for symbol, weight in zip(weights.index.astype(str), weights.tolist(), strict=True):
+        risk = float(rebalance.risk_contributions[symbol])
+        stage = stage_label(inputs, inputs.universe.instruments[symbol].segment)
+        bars = (weight / widest, max(risk, 0.0) / widest)
+        rows.append((named(inputs, symbol), stage, bars, weight, risk))
+    cash = Name(say("themes.cash"), "")
+    total = Name(say("themes.total"), "")
+    footing: tuple[tuple[Cell, ...], ...] = (
+        (cash, "", (), rebalance.cash, 0.0),
+        (total, "", (), float(weights.sum()) + rebalance.cash, float(rebalance.risk_contributions.sum())),
     )
+    return Table(
+        title=say(
+            "themes.weights_title", method=rebalance.method.replace("_", " "), day=day(rebalance.decided_on)
+        ),
+        columns=(
+            Column(say("column.name"), "name"),
+            Column(say("column.stage"), "text"),
+            Column(say("column.weight_and_risk"), "bars"),
+            Column(say("column.weight"), "share", note=say("column.weight_note")),
+            Column(say("column.risk"), "share", note=say("column.risk_note")),
+        ),
+        groups=(Rows(tuple(rows)),),
+        footing=footing,
+        tall=True,
+    )
+
+
+def _limits(result: ThemeResult, say: Wording) -> Block:
+    if not result.rebalance.limits_bound:
+        return Paragraph(say("themes.no_limits", cap=percent(result.theme.max_weight, 0)), "note")
+    return Listing(say("themes.limits"), result.rebalance.limits_bound)
+
+
+def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[Block, ...]:
+    rejected = sorted(result.rebalance.rejected.items())
+    if not rejected:
+        return ()
+    table = Table(
+        title="",
+        columns=(Column(say("column.name"), "name"), Column(say("column.why"), "text")),
+        groups=(Rows(tuple((named(inputs, symbol), why) for symbol, why in rejected)),),
+    )
+    return (Details(say.count("themes.rejected", len(rejected)), (table,)),)
+
+
+def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wording) -> LineChart:
+    last = run.wealth.index[-1].date()
+    weeks = fridays(run.wealth.index[0], last)
+    lines = [Line(say("chart.theme"), _hundreds(run.wealth, last), main=True)]
+    if result.benchmark_wealth is not None and len(result.benchmark_wealth):
+        lines.append(Line(result.benchmark, _hundreds(result.benchmark_wealth, last)))
+    log = wants_log(value for each in lines for value in each.values)
+    known_from = result.theme.known_from
+    if known_from is None:
+        shaded, label = 1.0, say("chart.hindsight_all")
+    else:
+        days = (pd.Timestamp(last) - weeks[0]).days or 1
+        shaded = min(max((pd.Timestamp(known_from) - weeks[0]).days / days, 0.0), 1.0)
+        label = say("chart.hindsight", day=day(known_from)) if shaded else ""
+    title = say("chart.growth", currency=inputs.panel.base_currency, costs=f"{run.cost_bps:g}")
+    return LineChart(
+        title=title,
+        lines=tuple(lines),
+        first=weeks[0].date(),
+        last=last,
+        log=log,
+        shaded=shaded,
+        shaded_label=label,
+        drawdown_title=say("chart.drawdown"),
+        drawdown=tuple(worst_of_week(drawdown(run.wealth), last).fillna(0.0).tolist()),
+    )
+
+
+def _hundreds(wealth: pd.Series, last: date) -> tuple[float, ...]:
+    points = weekly(wealth, last)
+    first = float(wealth.dropna().iloc[0]) if wealth.notna().any() else math.nan
+    return tuple((100 * points / first).tolist())
+
+
+def _statistics(result: ThemeResult, say: Wording) -> Table:
+    """Theme beside benchmark, one statistic a row; the benchmark has none of those relative to itself."""
+    own, other = result.performance, result.benchmark_performance
+    rows: list[tuple[Cell, ...]] = []
+    for key, kind in STATISTICS.items():
+        values = [math.nan if each is None else float(getattr(each, key)) for each in (own, other)]
+        if key in RELATIVE:
+            values[1] = math.nan
+        rows.append((say(f"statistic.{key}"), *(_written(each, kind) for each in values)))
+    title = say("themes.statistics_empty")
+    if own is not None:
+        title = say("themes.statistics", first=day(own.start), last=day(own.end))
+    columns = (
+        Column(say("column.statistic"), "text"),
+        Column(say("chart.theme"), "written"),
+        Column(result.benchmark or say("column.no_benchmark"), "written"),
+    )
+    return Table(title, columns, (Rows(tuple(rows)),), note=say("themes.statistics_note"))
+
+
+def _written(value: float, kind: str) -> str:
+    """Write a statistic; a column that mixes kinds holds text."""
+    return cell_text(value, kind)

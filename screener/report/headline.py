@@ -1,0 +1,237 @@
+"""Masthead, headline, three key points and six figures: every sentence is made from numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from screener.report.measures import horizon_returns, wealth_returns
+from screener.report.model import Figure, KeyPoint, Masthead
+from screener.report.sections.chain import stages_of
+from screener.report.sections.screen import screen_label
+from screener.report.sections.versus import ahead_of_benchmark
+from screener.report.standing import data_banner, standing_of
+from screener.report.words import UNKNOWN, change, instant, is_known, long_day, percent, wording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from screener.report.blocks import Stage
+    from screener.report.model import ThemeResult, WeeklyInputs
+
+
+def masthead(inputs: WeeklyInputs) -> Masthead:
+    """Return week, title, banners and the lines at the foot of the page."""
+    say, run = wording(inputs.language), inputs.run
+    year, week, _ = run.as_of.isocalendar()
+    footer = [say("page.advice")]
+    if run.synthetic:
+        footer.append(say("page.synthetic_footer"))
+    footer.append(
+        say("page.made_by", version=run.version, universe=inputs.universe.key, at=instant(run.generated_at))
+    )
+    return Masthead(
+        kicker=say(
+            "page.kicker", year=year, week=f"{week:02d}", day=long_day(run.as_of), currency=run.base_currency
+        ),
+        title=inputs.universe.label_ja if inputs.language == "ja" else inputs.universe.label,
+        synthetic_banner=say("banner.synthetic") if run.synthetic else "",
+        data_banner=data_banner(inputs, say),
+        footer=tuple(footer),
+    )
+
+
+def headline(inputs: WeeklyInputs) -> str:
+    """Return the week in one or two sentences: the strongest and weakest stage, and the leading theme."""
+    say = wording(inputs.language)
+    known = _known_stages(inputs)
+    if not known:
+        return say("headline.nothing")
+    best, worst = max(known, key=lambda each: each.week), min(known, key=lambda each: each.week)
+    moved, names = change(_chain_return(inputs, "week")), int(_week(inputs).notna().sum())
+    benchmark = _usual_benchmark(inputs)
+    sentences = [
+        say("headline.chain", change=moved, names=names)
+        if benchmark is None
+        else say(
+            "headline.chain_against", change=moved, names=names, benchmark=benchmark[0], other=benchmark[1]
+        ),
+        say(
+            "headline.stages",
+            best=best.label,
+            up=change(best.week),
+            worst=worst.label,
+            down=change(worst.week),
+        ),
+    ]
+    leading = _leading_theme(inputs)
+    if leading is not None:
+        result, gained = leading
+        label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
+        sentences.append(say("headline.theme", theme=label, change=change(gained)))
+    return " ".join(sentences)
+
+
+def key_points(inputs: WeeklyInputs) -> tuple[KeyPoint, ...]:
+    """Return what changed, what is proposed and what to watch."""
+    say = wording(inputs.language)
+    return (
+        KeyPoint(say("point.changed"), _changed(inputs), "chain"),
+        KeyPoint(say("point.proposed"), _proposed(inputs), "themes"),
+        KeyPoint(say("point.watch"), *_watch(inputs)),
+    )
+
+
+def _changed(inputs: WeeklyInputs) -> str:
+    say, known = wording(inputs.language), _known_stages(inputs)
+    if not known:
+        return say("headline.nothing")
+    largest = max(known, key=lambda each: abs(each.week))
+    return say(
+        "point.largest_move",
+        stage=largest.label,
+        change=change(largest.week),
+        quarter=change(largest.quarter),
+        up=sum(each.week > 0 for each in known),
+        n=len(known),
+    )
+
+
+def _proposed(inputs: WeeklyInputs) -> str:
+    say = wording(inputs.language)
+    held = [each for each in inputs.themes if len(each.rebalance.weights)]
+    if not held:
+        return say("point.nothing_proposed")
+
+    def gap(each: ThemeResult) -> float:
+        return float((each.rebalance.risk_contributions - each.rebalance.weights).max())
+
+    result = max(held, key=gap)
+    symbol = str((result.rebalance.risk_contributions - result.rebalance.weights).idxmax())
+    return say(
+        "point.largest_risk",
+        symbol=symbol,
+        theme=result.theme.label_ja if inputs.language == "ja" else result.theme.label,
+        weight=percent(float(result.rebalance.weights[symbol])),
+        risk=percent(float(result.rebalance.risk_contributions[symbol])),
+        bound=sum(len(each.rebalance.limits_bound) for each in held),
+    )
+
+
+def _watch(inputs: WeeklyInputs) -> tuple[str, str]:
+    """Return the sentence and its section: data problems first, else the weakest stage."""
+    say = wording(inputs.language)
+    standing = standing_of(inputs)
+    set_aside = sum(each.quarantined for each in inputs.findings)
+    if standing.troubled or set_aside:
+        words = say(
+            "point.data",
+            stale=len(standing.stale),
+            missing=len(standing.missing),
+            failed=len(standing.failed),
+            aside=set_aside,
+            of=len(standing.expected),
+        )
+        return words, "quality"
+    known = _known_stages(inputs)
+    if not known:
+        return say("headline.nothing"), "quality"
+    weakest = min(known, key=lambda each: each.quarter if is_known(each.quarter) else math.inf)
+    return say("point.weakest", stage=weakest.label, quarter=change(weakest.quarter)), "chain"
+
+
+def figures(inputs: WeeklyInputs) -> tuple[Figure, ...]:
+    """Return the six figures of the strip, each with something to compare it with."""
+    say = wording(inputs.language)
+    week = _week(inputs).dropna()
+    up = int((week > 0).sum())
+    ahead, judged = ahead_of_benchmark(inputs)
+    risks = [each.rebalance.volatility for each in inputs.themes if is_known(each.rebalance.volatility)]
+    standing = standing_of(inputs)
+    return (
+        Figure(
+            say("figure.week"),
+            change(_chain_return(inputs, "week")),
+            _week_comparison(inputs),
+        ),
+        Figure(
+            say("figure.breadth"),
+            say("figure.of", n=up, of=len(week)) if len(week) else UNKNOWN,
+            say("figure.breadth_against", share=percent(up / len(week), 0) if len(week) else UNKNOWN),
+        ),
+        Figure(
+            say("figure.ahead"),
+            say("figure.of", n=ahead, of=judged) if judged else UNKNOWN,
+            say("figure.ahead_against"),
+        ),
+        Figure(
+            say("figure.risk"),
+            percent(float(np.median(risks))) if risks else UNKNOWN,
+            say("figure.risk_against", low=percent(min(risks)), high=percent(max(risks))) if risks else "",
+        ),
+        _screen_figure(inputs),
+        Figure(
+            say("figure.fresh"),
+            say("figure.of", n=len(standing.fresh), of=len(standing.expected))
+            if standing.expected
+            else UNKNOWN,
+            say("figure.fresh_against", stale=len(standing.stale), missing=len(standing.missing)),
+        ),
+    )
+
+
+def _screen_figure(inputs: WeeklyInputs) -> Figure:
+    say = wording(inputs.language)
+    if not inputs.screens:
+        return Figure(say("figure.screen"), UNKNOWN, "")
+    first = inputs.screens[0]
+    value = say("figure.of", n=len(first.rank), of=len(first.metrics))
+    return Figure(say("figure.screen"), value, screen_label(inputs, first.screen))
+
+
+def _week_comparison(inputs: WeeklyInputs) -> str:
+    say, year = wording(inputs.language), change(_chain_return(inputs, "year"))
+    benchmark = _usual_benchmark(inputs)
+    if benchmark is None:
+        return say("figure.week_alone", change=year)
+    return say("figure.week_against", benchmark=benchmark[0], other=benchmark[1], change=year)
+
+
+def _usual_benchmark(inputs: WeeklyInputs) -> tuple[str, str] | None:
+    """Return the benchmark most themes are judged against, and its written return of the week."""
+    votes = Counter(each.benchmark for each in inputs.themes if each.benchmark in inputs.panel.symbols)
+    if not votes:
+        return None
+    symbol = min(votes, key=lambda each: (-votes[each], each))
+    week = wealth_returns(inputs.panel.prices[symbol], inputs.panel.as_of)["week"]
+    return (symbol, change(week)) if is_known(week) else None
+
+
+def _week(inputs: WeeklyInputs) -> pd.Series:
+    """Return N returns of the week, instruments only."""
+    returns = horizon_returns(inputs.panel.prices, inputs.panel.as_of)["week"]
+    return returns.reindex(list(inputs.universe.instruments))
+
+
+def _chain_return(inputs: WeeklyInputs, horizon: str) -> float:
+    """Return the mean over all instruments of their return over a horizon."""
+    returns = horizon_returns(inputs.panel.prices, inputs.panel.as_of)[horizon]
+    return float(returns.reindex(list(inputs.universe.instruments)).mean())
+
+
+def _known_stages(inputs: WeeklyInputs) -> list[Stage]:
+    return [each for each in stages_of(inputs) if is_known(each.week)]
+
+
+def _leading_theme(inputs: WeeklyInputs) -> tuple[ThemeResult, float] | None:
+    """Return the theme whose backtest gained most over the week, and how much."""
+    gains = [
+        (each, wealth_returns(each.backtest.wealth, inputs.panel.as_of)["week"])
+        for each in inputs.themes
+        if each.backtest is not None
+    ]
+    known = [each for each in gains if is_known(each[1])]
+    return max(known, key=lambda each: each[1]) if known else None

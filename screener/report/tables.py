@@ -1,0 +1,173 @@
+"""The tables written beside the page as CSV: program units, one row a fact, safe to open in a spreadsheet."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from screener.backtest.performance import Performance
+from screener.report.sections.market import market_table
+from screener.report.standing import mark_of
+
+if TYPE_CHECKING:
+    from screener.report.model import WeeklyInputs
+
+TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
+
+
+def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
+    """Return every table by its file name without ending; fractions and base currency, NaN for unknown."""
+    return {
+        "market": _market(inputs),
+        "screen": _screen(inputs),
+        "weights": _weights(inputs),
+        "performance": _performance(inputs),
+        "wealth": _wealth(inputs),
+        "data_quality": _data_quality(inputs),
+    }
+
+
+def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
+    """Return the table with the column `prices` in front and every text cell harmless as a formula."""
+    safe = table.copy()
+    for column in safe.columns:
+        if not pd.api.types.is_numeric_dtype(safe[column].dtype):
+            safe[column] = pd.Series(
+                [_harmless(each) for each in safe[column]], index=safe.index, dtype=object
+            )
+    safe.insert(0, "prices", "SYNTHETIC" if synthetic else "market")
+    return safe
+
+
+def _harmless(cell: object) -> object:
+    if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
+        return f"'{cell}"
+    return cell
+
+
+def _market(inputs: WeeklyInputs) -> pd.DataFrame:
+    everything = inputs.universe.everything()
+    state = {key: inputs.states[key].state if key in inputs.states else "missing" for key in everything}
+    described = pd.DataFrame(
+        {
+            "symbol": list(everything),
+            "name": [each.name for each in everything.values()],
+            "segment": [each.segment for each in everything.values()],
+            "mic": [each.mic for each in everything.values()],
+            "state": [state[key] for key in everything],
+            "mark": [mark_of(inputs, key) for key in everything],
+        },
+        dtype=object,
+    )
+    figures = market_table(inputs).rename(
+        columns=lambda each: f"return_{each}" if each in _HORIZON_NAMES else each
+    )
+    return pd.concat([described, figures.reset_index(drop=True)], axis=1)
+
+
+_HORIZON_NAMES = ("week", "month", "quarter", "ytd", "year")
+
+
+def _screen(inputs: WeeklyInputs) -> pd.DataFrame:
+    parts = []
+    for result in inputs.screens:
+        symbols = [str(each) for each in result.metrics.index]
+        head = pd.DataFrame(
+            {
+                "screen": result.screen,
+                "symbol": symbols,
+                "mark": [mark_of(inputs, each) for each in symbols],
+                "rank": result.rank.reindex(result.metrics.index).to_numpy(dtype=float),
+                "score": result.score.reindex(result.metrics.index).to_numpy(dtype=float),
+                "reasons": ["; ".join(result.reasons.get(each, ())) for each in symbols],
+            }
+        )
+        parts.append(pd.concat([head, result.metrics.reset_index(drop=True)], axis=1))
+    return _stacked(parts, ["screen", "symbol", "mark", "rank", "score", "reasons"])
+
+
+def _weights(inputs: WeeklyInputs) -> pd.DataFrame:
+    """A row a holding and one for cash, so that the weights of a theme sum to one."""
+    parts = []
+    for each in inputs.themes:
+        rebalance = each.rebalance
+        symbols = [str(symbol) for symbol in rebalance.weights.index]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "theme": each.theme.key,
+                    "decided_on": str(rebalance.decided_on),
+                    "method": rebalance.method,
+                    "symbol": [*symbols, "CASH"],
+                    "mark": [*(mark_of(inputs, symbol) for symbol in symbols), ""],
+                    "weight": [*rebalance.weights.tolist(), rebalance.cash],
+                    "risk_contribution": [*rebalance.risk_contributions.reindex(symbols).tolist(), 0.0],
+                }
+            )
+        )
+    return _stacked(parts, ["theme", "decided_on", "method", "symbol", "mark", "weight", "risk_contribution"])
+
+
+def _performance(inputs: WeeklyInputs) -> pd.DataFrame:
+    names = [each.name for each in fields(Performance)]
+    rows = []
+    for each in inputs.themes:
+        for portfolio, performance in (
+            (each.theme.key, each.performance),
+            (each.benchmark, each.benchmark_performance),
+        ):
+            if performance is not None:
+                values = {name: getattr(performance, name) for name in names}
+                rows.append({"theme": each.theme.key, "portfolio": portfolio, **values})
+    return pd.DataFrame(rows, columns=["theme", "portfolio", *names])
+
+
+def _wealth(inputs: WeeklyInputs) -> pd.DataFrame:
+    parts = []
+    for each in inputs.themes:
+        if each.backtest is None:
+            continue
+        index = each.backtest.wealth.index
+        against = each.benchmark_wealth
+        parts.append(
+            pd.DataFrame(
+                {
+                    "theme": each.theme.key,
+                    "session": [f"{session:%Y-%m-%d}" for session in index],
+                    "wealth": each.backtest.wealth.to_numpy(),
+                    "wealth_before_costs": each.backtest.gross.to_numpy(),
+                    "benchmark": each.benchmark,
+                    "benchmark_wealth": float("nan")
+                    if against is None
+                    else against.reindex(index).to_numpy(),
+                }
+            )
+        )
+    return _stacked(
+        parts, ["theme", "session", "wealth", "wealth_before_costs", "benchmark", "benchmark_wealth"]
+    )
+
+
+def _data_quality(inputs: WeeklyInputs) -> pd.DataFrame:
+    """A row a symbol without current prices and a row a finding."""
+    columns = ["symbol", "kind", "session", "check", "severity", "quarantined", "detail"]
+    rows: list[tuple[object, ...]] = []
+    for symbol, state in sorted(inputs.states.items()):
+        if state.state != "fresh":
+            rows.append((symbol, "state", state.last, state.state, "", False, state.reason))
+    rows += [
+        (symbol, "download", None, "failed", "", False, why)
+        for symbol, why in sorted(inputs.failures.items())
+    ]
+    rows += [
+        (each.symbol, "finding", each.session, each.check, each.severity, each.quarantined, each.detail)
+        for each in sorted(inputs.findings, key=lambda each: (each.symbol, each.session, each.check))
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _stacked(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
