@@ -25,7 +25,9 @@ def doctor(
 ) -> None:
     """Check installation, universe, store and calendars. Ends with 1 when something is broken."""
     checks = [_python(), *_packages(), _universe(universe), _store(store), *_calendars(), _output()]
-    print_table([Column("Check"), Column("Result"), Column("What to do", drop=1)], checks)
+    print_table(
+        [Column("Check", flexible=True), Column("Result"), Column("What to do", flexible=True)], checks
+    )
     faults = sum(result == "fault" for _, result, _ in checks)
     say("nothing is broken" if not faults else f"{faults} of {len(checks)} checks found a fault")
     if faults:

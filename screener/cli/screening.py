@@ -61,24 +61,15 @@ def screen(
 
 def _print(market: Market, result: ScreenResult, top: int) -> None:
     print_banner(market)
-    columns = [
-        Column("#", 0, True),
-        Column("Symbol"),
-        Column("Name", 6, flexible=True),
-        Column("Stage", 5, flexible=True),
-    ]
+    columns = [Column("#", number=True), Column("Symbol"), Column("Name", 1, flexible=True)]
+    columns += [Column("Stage", 9, flexible=True), Column("1w", 2, True), Column("3m", 3, True)]
     columns += [
-        Column("1w", 2, True),
-        Column("3m", 1, True),
         Column("12−1m", 0, True),
         Column("Vol", 0, True),
+        Column("Fall", 5, True),
+        Column("Beta", 7, True),
     ]
-    columns += [
-        Column("Fall", 3, True),
-        Column("Beta", 4, True),
-        Column("ADV m", 4, True),
-        Column("Score", 0, True),
-    ]
+    columns += [Column("ADV m", 4, True), Column("Score", 6, True)]
     print_table(
         columns, [_row(market, result, str(symbol)) for symbol in result.rank.sort_values().index[:top]]
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from screener.market.store import SymbolOutcome
 
 PARTIAL = 3
-NAMES_SHOWN = 6
+NAMES_SHOWN = 4
+NARROWEST, GAP = 12, 2  # of a flexible column, and between columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +43,29 @@ def console(*, to_stderr: bool = False) -> Console:
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: Console | None = None) -> None:
-    """Print rows under columns, dropping whole columns rather than cutting what they say."""
+    """Print rows under columns: whole columns go, and flexible ones shrink, before a number would be cut."""
     out = out or console()
+    widths = [
+        max(Text(each).cell_len for each in (column.header, *(row[position] for row in rows)))
+        for position, column in enumerate(columns)
+    ]
     kept = list(range(len(columns)))
 
-    def width(position: int) -> int:
-        cells = [columns[position].header, *(row[position] for row in rows)]
-        widest = max(Text(each).cell_len for each in cells)
-        return min(widest, 12) if columns[position].flexible else widest
+    def least(position: int) -> int:
+        return min(widths[position], NARROWEST) if columns[position].flexible else widths[position]
 
-    while sum(width(each) + 2 for each in kept) > out.width and any(columns[each].drop for each in kept):
+    while sum(least(each) + GAP for each in kept) - GAP > out.width and any(
+        columns[each].drop for each in kept
+    ):
         kept.remove(max(kept, key=lambda each: columns[each].drop))
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for each in kept:
-        column = columns[each]
-        table.add_column(
-            column.header,
-            justify="right" if column.number else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            min_width=width(each),
-        )
+    spare = out.width + GAP - sum(least(each) + GAP for each in kept)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    for position, column in ((each, columns[each]) for each in kept):
+        width = least(position)
+        if column.flexible and spare > 0:
+            width, spare = min(widths[position], width + spare), spare - min(widths[position] - width, spare)
+        justify: JustifyMethod = "right" if column.number else "left"
+        table.add_column(column.header, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
         table.add_row(*(Text(row[each]) for each in kept))
     out.print(table)
@@ -144,11 +147,37 @@ def finish(market: Market, *, quietly: bool = False) -> None:
         return
     if not quietly:
         tell(f"Partial: {len(problems)} symbols have missing or old prices.")
-        for line in problems[:NAMES_SHOWN]:
+        for line in _grouped(market):
             tell(f"  {line}")
-        if len(problems) > NAMES_SHOWN:
-            tell(f"  and {len(problems) - NAMES_SHOWN} more; `screener prices status` lists them")
+        tell("  `screener prices status` gives each one's reason")
     raise typer.Exit(PARTIAL)
+
+
+def _grouped(market: Market) -> list[str]:
+    """Return a line for each group of symbols with one trouble: the same state, exchange and newest price."""
+    from screener.market.sessions import city_of
+
+    everything = market.universe.everything()
+    groups: dict[str, list[str]] = {}
+    for symbol, state in market.states.items():
+        if state.state == "stale":
+            reason = f"stale, {city_of(everything[symbol].mic)}, newest price of {state.last}"
+        elif state.state == "missing":
+            reason = "missing, " + (
+                market.outcomes[symbol].outcome if symbol in market.failures else state.reason
+            )
+        elif symbol in market.failures and state.state == "fresh":
+            reason = f"not updated, {market.outcomes[symbol].outcome}"
+        else:
+            continue
+        groups.setdefault(reason, []).append(symbol)
+    for symbol in set(market.failures) - set(market.states):  # currency pairs
+        groups.setdefault(f"not updated, {market.outcomes[symbol].outcome}", []).append(symbol)
+    lines = []
+    for reason, symbols in sorted(groups.items(), key=lambda item: -len(item[1])):
+        shown = ", ".join(symbols[:NAMES_SHOWN]) + (" …" if len(symbols) > NAMES_SHOWN else "")
+        lines.append(f"{len(symbols)} {reason}: {shown}")
+    return lines
 
 
 @contextmanager

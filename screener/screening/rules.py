@@ -140,4 +140,4 @@ def _shown(value: float, unit: str) -> str:
         return f"{sign}{size:.1%}"
     if unit == "base currency":
         return f"{sign}{size / 1e6:,.2f} M"
-    return f"{sign}{size:,.0f}" if unit == "sessions" else f"{sign}{size:.2f}"
+    return f"{sign}{size:,.0f} sessions" if unit == "sessions" else f"{sign}{size:.2f}"

@@ -112,4 +112,4 @@ def test_unknown_words_in_a_screen_are_all_named() -> None:
 
 def test_a_rule_is_described_for_a_reader() -> None:
     assert describe(ScreenRule("volatility", "<=", 0.6)) == "volatility ≤ 60.0%"
-    assert describe(ScreenRule("history_days", ">=", 252)) == "history ≥ 252"
+    assert describe(ScreenRule("history_days", ">=", 252)) == "history ≥ 252 sessions"

@@ -63,7 +63,8 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
 
 
 def test_a_split_that_prices_do_not_reflect_is_applied(tmp_path: Path) -> None:
-    text = "date,close,volume,dividend,split_to_apply\n2026-07-08,100,10,1,\n2026-07-09,50,20,0,2\n2026-07-10,51,20,0.5,\n"
+    header = "date,close,volume,dividend,split_to_apply\n"
+    text = header + "2026-07-08,100,10,1,\n2026-07-09,50,20,0,2\n2026-07-10,51,20,0.5,\n"
     table = read(folder_with(tmp_path, MP=text)).table
     assert table["close"].to_list() == [50.0, 50.0, 51.0]
     assert table["volume"].to_list() == [20.0, 20.0, 20.0]
