@@ -120,6 +120,7 @@ def running(listings: Mapping[str, Listing], port: int = 0) -> Iterator[StandIn]
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = 1 << 16  # headers and body in one packet, or each answer waits for an acknowledgement
 
         def log_message(self, *arguments: Any) -> None:
             pass
