@@ -28,7 +28,7 @@ class Standing:
     fresh: tuple[str, ...]
     stale: tuple[str, ...]
     missing: tuple[str, ...]
-    failed: tuple[str, ...]  # the download failed in this run, whatever is stored
+    failed: tuple[str, ...]  # could not be updated in this run although nothing seems to be missing
 
     @property
     def troubled(self) -> tuple[str, ...]:
@@ -45,7 +45,8 @@ def standing_of(inputs: WeeklyInputs) -> Standing:
         return tuple(each for each in expected if states[each].state == name)
 
     gone = {each for each in states if states[each].state in GONE}
-    failed = tuple(sorted(each for each in inputs.failures if each not in gone))
+    told = gone | {each for each in expected if states[each].state != "fresh"}
+    failed = tuple(sorted(each for each in inputs.failures if each not in told))
     return Standing(expected, in_state("fresh"), in_state("stale"), in_state("missing"), failed)
 
 
@@ -89,9 +90,8 @@ def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     sentences += stale_by_city(inputs, say)
     if standing.missing:
         sentences.append(say("banner.missing_names", names=say.listed(_some(standing.missing, say))))
-    failed_only = [each for each in standing.failed if each not in {*standing.stale, *standing.missing}]
-    if failed_only:
-        sentences.append(say("banner.failed_names", names=say.listed(_some(failed_only, say))))
+    if standing.failed:
+        sentences.append(say("banner.failed_names", names=say.listed(_some(standing.failed, say))))
     return " ".join(sentences)
 
 

@@ -112,7 +112,7 @@ def test_weekly_writes_the_page_and_ends_with_its_path(run: Run, sample: list[st
     text = page.read_text(encoding="utf-8")
     assert "SYNTHETIC" in text
     facts = json.loads((page.parent / "run.json").read_text(encoding="utf-8"))
-    assert facts["synthetic"] is True
+    assert facts["run"]["synthetic"] is True
     assert {each.name for each in page.parent.iterdir()} >= {"report.html", "report.md", "run.json"}
 
 

@@ -42,7 +42,7 @@ def test_the_proposal_names_the_position_whose_risk_most_exceeds_its_weight() ->
 def test_data_problems_are_what_to_watch_first() -> None:
     watch = assemble(make_inputs(names=30, themes=1)).key_points[2]
     assert watch.section == "quality"
-    assert watch.words == "Prices: 6 stale, 1 missing, 2 not updated, of 30; bad bars set aside: 1."
+    assert watch.words == "Prices: 6 stale, 1 missing, 1 not updated, of 30; bad bars set aside: 1."
 
 
 def test_there_are_three_points_and_six_figures_each_compared() -> None:
