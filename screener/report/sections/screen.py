@@ -12,6 +12,7 @@ from screener.report.measures import value_at, weekly_table
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
 from screener.report.words import Wording, wording
+from screener.screening.rules import describe, parse_rule
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
@@ -116,7 +117,7 @@ def _figure(value: float, metric: str) -> float:
 def _rules(result: ScreenResult, say: Wording) -> Table:
     """Each rule, and how many names it turns away."""
     rows = tuple(
-        (_readable(str(rule)), int(column.sum()), int((~column).sum()))
+        (describe(parse_rule(str(rule))), int(column.sum()), int((~column).sum()))
         for rule, column in result.passed.astype(bool).items()
     )
     columns = (
@@ -134,13 +135,3 @@ def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details
     columns = (Column(say("column.name"), "name"), Column(say("column.why"), "text"))
     return Details(say.count("screen.failed", len(rows)), (Table("", columns, (Rows(rows),)),))
 
-
-def _readable(rule: str) -> str:
-    """Write a rule's column name with the signs and the numbers a reader knows."""
-    metric, comparison, bound = (*rule.split(" "), "", "")[:3]
-    signs = {">=": "≥", "<=": "≤"}
-    try:
-        bound = f"{float(bound):,.10g}".replace("-", "−")
-    except ValueError:
-        return rule
-    return f"{metric} {signs.get(comparison, comparison)} {bound}"
