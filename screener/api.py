@@ -57,6 +57,7 @@ __all__ = [
     "unknown",
     "weekly",
 ]
+LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
 FEWEST_SESSIONS = 60  # a shorter backtest says nothing, and the report says so instead
 
 
@@ -238,6 +239,7 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
             "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weekly returns",
             "minimum history": f"{build_settings.min_history_weeks} weeks",
             "benchmark of betas": request.benchmark,
+            "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         },
     )
 

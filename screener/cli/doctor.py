@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -11,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from screener.cli.options import UniverseOption
+from screener.cli.options import JsonOption, UniverseOption
 from screener.cli.show import Column, print_table, say
 
 Check = tuple[str, str, str]  # what, result (ok, warning or fault), what to do
@@ -22,14 +23,18 @@ def doctor(
     store: Annotated[
         Path | None, typer.Option("--store", envvar="SCREENER_STORE", help="The price store.")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Check installation, universe, store and calendars. Ends with 1 when something is broken."""
     checks = [_python(), *_packages(), _universe(universe), _store(store), *_calendars(), _output()]
-    print_table(
-        [Column("Check", flexible=True), Column("Result"), Column("What to do", flexible=True)], checks
-    )
     faults = sum(result == "fault" for _, result, _ in checks)
-    say("nothing is broken" if not faults else f"{faults} of {len(checks)} checks found a fault")
+    if as_json:
+        checked = [dict(zip(("check", "result", "advice"), each, strict=True)) for each in checks]
+        say(json.dumps({"schema": "screener.doctor/1", "data": checked}, ensure_ascii=False, indent=1))
+    else:
+        columns = [Column("Check", flexible=True), Column("Result"), Column("What to do", flexible=True)]
+        print_table(columns, checks)
+        say("nothing is broken" if not faults else f"{faults} of {len(checks)} checks found a fault")
     if faults:
         raise typer.Exit(1)
 

@@ -35,7 +35,7 @@ def update(request: Request, as_json: JsonOption = False) -> None:
 
     with progress("prices") as show:
         outcomes = refresh(request, show)
-    failed = [each for each in outcomes.values() if each.failed]
+    failed = _unexpected(request, outcomes)
     if as_json:
         _print_outcomes(outcomes)
     else:
@@ -71,6 +71,15 @@ def status(request: Request, as_json: JsonOption = False) -> None:
     say(", ".join(f"{count} {state}" for state, count in counts.most_common()))
     say(str(request.store))
     finish(market, quietly=True)
+
+
+def _unexpected(request: Request, outcomes: dict[str, SymbolOutcome]) -> list[SymbolOutcome]:
+    """Return the failures that matter: a source need not know a name that was delisted."""
+    from screener.universe.load import find_universe, load_universe
+
+    everything = load_universe(find_universe(request.universe)).everything()
+    gone = {s for s, each in everything.items() if each.delisted_on and each.delisted_on <= request.as_of}
+    return [each for each in outcomes.values() if each.failed and each.symbol not in gone]
 
 
 def _summarise(outcomes: dict[str, SymbolOutcome], failed: list[SymbolOutcome]) -> None:

@@ -62,7 +62,7 @@ def show(
 
 
 @app.command("check")
-def check(universe: UniverseOption = "rare_earth_ai") -> None:
+def check(universe: UniverseOption = "rare_earth_ai", as_json: JsonOption = False) -> None:
     """Check every file of a universe and report all faults at once. Ends with 2 when there is one."""
     from screener.portfolio.weighting import method_named
     from screener.screening.metrics import metric_named
@@ -74,7 +74,11 @@ def check(universe: UniverseOption = "rare_earth_ai") -> None:
     for screen in loaded.screens.values():
         for metric in [*(rule.metric for rule in screen.rules), *(name for name, _ in screen.rank_by)]:
             metric_named(metric)
-    for line in universe_warnings(loaded, datetime.now(UTC).date()):
+    warnings = universe_warnings(loaded, datetime.now(UTC).date())
+    if as_json:
+        _dump({"schema": "screener.universe/1", "universe": loaded.key, "faults": [], "warnings": warnings})
+        return
+    for line in warnings:
         tell(f"warning: {line}")
     counts = (
         f"{len(loaded.instruments)} instruments, {len(loaded.segments)} segments, {len(loaded.themes)} themes"

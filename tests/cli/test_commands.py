@@ -375,3 +375,48 @@ def test_json_is_one_object_and_nothing_else(run: Run, sample: list[str]) -> Non
     assert content["schema"] == "screener.screen/1"
     assert content["status"] == "complete"
     assert content["prices"] == "SYNTHETIC"
+
+
+def test_a_run_that_is_interrupted_ends_with_130(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sample: list[str]
+) -> None:
+    def interrupt(*arguments: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("screener.api.load_market", interrupt)
+    assert run("screen", *sample).code == 130
+
+
+def test_a_fault_of_ours_is_one_line_and_a_traceback_only_with_debug(
+    run: Run, monkeypatch: pytest.MonkeyPatch, sample: list[str]
+) -> None:
+    def fail(*arguments: object, **named: object) -> None:
+        raise RuntimeError("the engine fell off")
+
+    monkeypatch.setattr("screener.api.load_market", fail)
+    plain = run("screen", *sample)
+    assert plain.code == 1
+    assert one_line(plain) == "a fault of ours: RuntimeError: the engine fell off; --debug shows where"
+    assert "Traceback" in run("screen", *sample, "--debug").err
+
+
+def test_machine_output_of_the_other_commands_is_json_too(run: Run, sample_store: Path) -> None:
+    assert json.loads(run("universe", "check", "--json").out)["faults"] == []
+    checks = json.loads(run("doctor", "--store", sample_store, "--json").out)["data"]
+    assert {each["result"] for each in checks} <= {"ok", "warning"}
+
+
+def test_a_source_need_not_know_a_delisted_name(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    ran = run("prices", "update", *files(folder, tmp_path / "s.duckdb"))
+    assert ran.code == 3
+    assert "LYC.AX: no such symbol" in ran.err
+    assert "MCP" not in ran.err and "6502.T" not in ran.err
+
+
+def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
+    readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
+    for command in ("universe list", "prices update", "screen", "build", "backtest", "weekly", "doctor"):
+        assert f"screener {command}" in readme
+    helps = "".join(run(each, "--help").out for each in ("weekly", "screen", "build", "backtest", "doctor"))
+    assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()

@@ -153,7 +153,7 @@ def make_screen(panel: PricePanel, universe: Universe, key: str = "tradable") ->
     metrics["adv"] = rng.lognormal(16, 2, len(symbols))
     adv = metrics["adv"] >= (1e6 if key == "tradable" else 1e7)
     known = pd.Series([each in panel.symbols for each in symbols], index=symbols)
-    passed = pd.DataFrame({"adv >= 1e+06": adv, "history_weeks >= 26": known})
+    passed = pd.DataFrame({"adv >= 1e+06": adv, "history_days >= 26": known})
     passing = passed.all(axis=1)
     score = pd.Series(rng.random(len(symbols)), index=symbols).where(passing)
     rank = score[passing].rank(ascending=False).astype(int)

@@ -134,4 +134,3 @@ def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details
     )
     columns = (Column(say("column.name"), "name"), Column(say("column.why"), "text"))
     return Details(say.count("screen.failed", len(rows)), (Table("", columns, (Rows(rows),)),))
-
