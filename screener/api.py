@@ -93,7 +93,7 @@ def screen(market: Market, key: str = "", rules: Sequence[ScreenRule] = (), them
         if theme
         else set(_listed(market))
     )
-    metrics = compute_metrics(market.panel, _market_benchmark(market)).reindex(sorted(members))
+    metrics = compute_metrics(market.panel, market.benchmark).reindex(sorted(members))
     return evaluate(replace(spec, rules=(*spec.rules, *rules)), metrics)
 
 
@@ -200,10 +200,6 @@ def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
     return market.universe.members(theme, on)
 
 
-def _market_benchmark(market: Market) -> str | None:
-    return market.request.benchmark if market.request.benchmark in market.panel.symbols else None
-
-
 def _decide(market: Market, theme: Theme, settings: BuildSettings, on: date) -> Rebalance:
     """Decide a theme's portfolio at the end of a date; live and backtest both come through here."""
     return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings)
@@ -238,7 +234,7 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
             "backtest from": str(_first_decision(market, settings)),
             "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weekly returns",
             "minimum history": f"{build_settings.min_history_weeks} weeks",
-            "benchmark of betas": request.benchmark,
+            "benchmark of betas": market.benchmark or "none",
             "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         },
     )
@@ -252,7 +248,7 @@ def _command(request: Request, settings: BacktestSettings) -> str:
         "--universe": (request.universe, "rare_earth_ai"),
         "--prices": (request.prices, None),
         "--base": (request.base, "USD"),
-        "--benchmark": (request.benchmark, "ACWI"),
+        "--benchmark": (request.benchmark, ""),
         "--since": (request.since, date(2015, 1, 1)),
         "--rebalance": (settings.frequency, defaults.frequency),
         "--cost-bps": (settings.cost_bps, defaults.cost_bps),

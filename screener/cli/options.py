@@ -74,7 +74,7 @@ REQUEST_OPTIONS = [
     option("as_of", date | None, None, "Nothing later is used. [default: New York's last close]", **DATE),
     option("base", str, "USD", "Base currency: USD, JPY, EUR, AUD, GBP, CNY or CAD.", envvar="SCREENER_BASE"),
     option("since", date | None, None, "First session asked for. [default: 2015-01-01]", **DATE),
-    option("benchmark", str, "ACWI", "Benchmark symbol of the betas."),
+    option("benchmark", str, "", "Benchmark of the betas. [default: the universe's ACWI, SPY or first]"),
     option("offline", bool, False, "Use stored prices; ask no source."),
     option("strict", bool, False, "End with 1 and publish nothing when a price is missing or old."),
     option(

@@ -27,6 +27,9 @@ from screener.universe.model import Instrument, Universe
 Progress = Callable[[SymbolOutcome, int], None]  # each symbol's outcome, and how many symbols there are
 
 
+USUAL_BENCHMARKS = ("ACWI", "SPY")
+
+
 def default_store() -> Path:
     """Return where prices are kept unless told otherwise: the user's data folder."""
     return user_data_path("screener") / "prices.duckdb"
@@ -44,7 +47,7 @@ class Request:
     store: Path = field(default_factory=default_store)
     base: str = "USD"
     since: date = date(2015, 1, 1)  # first session asked for
-    benchmark: str = "ACWI"  # betas are to this
+    benchmark: str = ""  # betas are to this; default: the universe's first of USUAL_BENCHMARKS, or its first
     offline: bool = False  # use what is stored, ask no source
     strict: bool = False  # publish nothing when a price is missing or stale
     yahoo_url: str = ""  # a loopback address that stands in for Yahoo
@@ -64,6 +67,14 @@ class Market:
     source_identity: str
     prices_hash: str
     warnings: tuple[str, ...]
+
+    @property
+    def benchmark(self) -> str | None:
+        """Return the symbol that betas are taken against, None when it has no prices."""
+        known = self.universe.benchmarks
+        usual = next((each for each in USUAL_BENCHMARKS if each in known), next(iter(known), ""))
+        chosen = self.request.benchmark or usual
+        return chosen if chosen in self.panel.symbols else None
 
     @property
     def failures(self) -> dict[str, str]:
@@ -106,7 +117,7 @@ def load_market(request: Request, progress: Progress | None = None) -> Market:
     """
     check_base(request.base)
     universe = _universe(request)
-    if request.benchmark not in universe.benchmarks:
+    if request.benchmark and request.benchmark not in universe.benchmarks:
         raise UserError(unknown("--benchmark", request.benchmark, list(universe.benchmarks)))
     source = _open(request, universe)
     wanted = _price_requests(request, universe)

@@ -68,13 +68,13 @@ class PricePanel:
 
     def until(self, day: date) -> PricePanel:
         """Return the panel as it was known at the end of an earlier date."""
-        rows = self.prices.index <= pd.Timestamp(day)
+        rows = int(self.sessions.searchsorted(pd.Timestamp(day), side="right"))
         return replace(
             self,
-            prices=self.prices[rows],
-            traded=self.traded[rows],
-            close=self.close[rows],
-            value_traded=self.value_traded[rows],
+            prices=self.prices.iloc[:rows],
+            traded=self.traded.iloc[:rows],
+            close=self.close.iloc[:rows],
+            value_traded=self.value_traded.iloc[:rows],
             as_of=min(day, self.as_of),
         )
 

@@ -77,9 +77,7 @@ def build(
     decided_on = panel.sessions[-1].date()
     instruments = {each.symbol: each for each in sorted(members, key=lambda each: each.symbol)}
     returns = _returns(panel, [symbol for symbol in instruments if symbol in panel.prices.columns], settings)
-    rejected = {
-        symbol: reason for symbol in instruments if (reason := _rejection(symbol, panel, returns, settings))
-    }
+    rejected = _rejections(list(instruments), panel, returns, settings)
     held = [symbol for symbol in instruments if symbol not in rejected]
     if not held:
         return _all_cash(
@@ -121,27 +119,41 @@ def _returns(panel: PricePanel, symbols: list[str], settings: BuildSettings) -> 
     return weekly_returns(panel.prices[symbols].iloc[start:], settings.lookback_weeks)
 
 
-def _rejection(symbol: str, panel: PricePanel, returns: pd.DataFrame, settings: BuildSettings) -> str:
-    """Say why a member cannot be held, with its numbers, or return "" when it can."""
-    if symbol not in returns.columns:
-        return "no prices"
-    price = panel.prices[symbol].iloc[-1]
-    if not np.isfinite(price):
-        return f"no current price on {panel.sessions[-1].date()}"
-    known = returns[symbol].to_numpy()
-    known = known[np.isfinite(known)]
-    if len(known) < settings.min_history_weeks:
-        return f"{len(known)} weekly returns, fewer than {settings.min_history_weeks}"
-    if known.max() == known.min():
-        return "its price does not move"
-    if settings.min_adv > 0:
-        value = panel.value_traded[symbol].iloc[-ADV_SESSIONS:].mean()
-        if not np.isfinite(value):
-            return "volume unknown, so its average daily value cannot be judged"
-        if value < settings.min_adv:
-            money = f"{value / 1e6:,.2f} M {panel.base_currency}"
-            return f"average daily value {money} is below {settings.min_adv / 1e6:,.2f} M"
-    return ""
+def _rejections(
+    symbols: list[str], panel: PricePanel, returns: pd.DataFrame, settings: BuildSettings
+) -> dict[str, str]:
+    """Say why each member that cannot be held is left out, with its numbers."""
+    values = returns.to_numpy()
+    known = np.isfinite(values)
+    weeks = known.sum(axis=0)
+    highest = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
+    lowest = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
+    priced = np.isfinite(panel.prices[returns.columns].iloc[-1].to_numpy())
+    value = panel.value_traded[returns.columns].iloc[-ADV_SESSIONS:].mean().to_numpy()
+    position = {symbol: number for number, symbol in enumerate(returns.columns)}
+    rejected = {}
+    for symbol in symbols:
+        number = position.get(symbol)
+        if number is None:
+            rejected[symbol] = "no prices"
+        elif not priced[number]:
+            rejected[symbol] = f"no current price on {panel.sessions[-1].date()}"
+        elif weeks[number] < settings.min_history_weeks:
+            rejected[symbol] = f"{weeks[number]} weekly returns, fewer than {settings.min_history_weeks}"
+        elif highest[number] == lowest[number]:
+            rejected[symbol] = "its price does not move"
+        elif reason := _too_thin(float(value[number]), settings.min_adv, panel.base_currency):
+            rejected[symbol] = reason
+    return rejected
+
+
+def _too_thin(value: float, floor: float, currency: str) -> str:
+    """Say how an average daily value falls short of a floor, "" when it does not or none is asked for."""
+    if floor <= 0 or value >= floor:
+        return ""
+    if not np.isfinite(value):
+        return "volume unknown, so its average daily value cannot be judged"
+    return f"average daily value {value / 1e6:,.2f} M {currency} is below {floor / 1e6:,.2f} M"
 
 
 def _all_cash(theme: Theme, decided_on: date, rejected: Mapping[str, str], reason: str) -> Rebalance:

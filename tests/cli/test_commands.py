@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ import pytest
 
 from screener.cli import main
 from screener.market.sessions import sessions_between
+from screener.universe.load import find_universe
+from tests.stand_in_yahoo import Listing, running
 
 AS_OF = "2026-07-10"
 NOW = "2026-07-11T06:00"
@@ -420,3 +423,77 @@ def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
         assert f"screener {command}" in readme
     helps = "".join(run(each, "--help").out for each in ("weekly", "screen", "build", "backtest", "doctor"))
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
+
+
+def small_universe(folder: Path, symbols: tuple[str, ...]) -> Path:
+    """Write a user's own universe with a few of the shipped symbols."""
+    shipped = find_universe("rare_earth_ai")
+    folder.mkdir()
+    for name in ("universe.toml", "segments.toml", "screens.toml"):
+        shutil.copy(shipped / name, folder / name)
+    header, *rows = (shipped / "instruments.csv").read_text(encoding="utf-8").splitlines()
+    kept = [row for row in rows if row.split(",")[0] in symbols]
+    (folder / "instruments.csv").write_text("\n".join([header, *kept]) + "\n", encoding="utf-8")
+    events = (shipped / "events.csv").read_text(encoding="utf-8").splitlines()[0]
+    (folder / "events.csv").write_text(events + "\n", encoding="utf-8")
+    (folder / "themes.toml").write_text(
+        '[chips]\nlabel = "Chips"\nlabel_ja = "半導体"\nbenchmark = "ACWI"\nmax_weight = 0.5\n'
+        'max_segment_weight = 1.0\nmethod = "equal_risk_contribution"\n'
+        '[chips.rule]\nsegments = ["ai_chips", "mining"]\n',
+        encoding="utf-8",
+    )
+    return folder
+
+
+def test_yahoo_and_files_make_the_same_report_from_the_same_bars(run: Run, tmp_path: Path) -> None:
+    """The Yahoo source, through yfinance and a server on this machine, beside the same bars from files."""
+    folder = price_folder(tmp_path / "prices")
+    bars = {file.stem: pd.read_csv(file, index_col="date", parse_dates=True) for file in folder.glob("*.csv")}
+    small = small_universe(tmp_path / "small", tuple(bars))
+    common = ("--universe", small, "--as-of", AS_OF, "--now", NOW, "--since", "2023-01-03")
+    written = {}
+    with running({symbol: Listing(table) for symbol, table in bars.items()}) as stand_in:
+        for name, source in (
+            ("files", ("--source", "files", "--prices", folder)),
+            ("yahoo", ("--source", "yahoo", "--yahoo-url", stand_in.url)),
+        ):
+            words = (*common, *source, "--store", tmp_path / f"{name}.duckdb")
+            ran = run("weekly", *words, "--output", tmp_path / name, "--years", 2)
+            assert ran.code == 0, ran.err
+            written[name] = pd.read_csv(Path(ran.last_line).parent / "weights.csv")
+        assert sum(stand_in.asked.values()) == len(bars)
+        assert f"{len(bars)} up to date" in run("prices", "update", *words).out
+        assert sum(stand_in.asked.values()) == len(bars)  # asking twice downloads once
+    pd.testing.assert_frame_equal(written["yahoo"], written["files"], rtol=1e-6)
+    assert len(written["yahoo"]) >= 3
+
+
+def test_the_real_prices_make_a_report_that_says_what_is_old(
+    run: Run, shared_prices: Path, tmp_path: Path
+) -> None:
+    """In July 2026 these files are fresh in New York and Tokyo, old in Sydney and China."""
+    words = ("--source", "files", "--prices", shared_prices / "2026", "--store", tmp_path / "s.duckdb")
+    ran = run("weekly", *words, "--as-of", AS_OF, "--now", NOW, "--output", tmp_path / "out")
+    assert ran.code == 3
+    assert "stale, Sydney, newest price of 2026-01-02: ARU.AX, ILU.AX, LYC.AX, SGM.AX" in ran.err
+    page = Path(ran.last_line).read_text(encoding="utf-8")
+    assert "Sydney: newest price is of 2026-01-02" in page
+    assert "SYNTHETIC" not in page
+    earlier = run("prices", "status", *words, "--as-of", "2025-12-26", "--now", NOW, "--offline", "--json")
+    states = {each["symbol"]: each["state"] for each in json.loads(earlier.out)["data"]}
+    for symbol in (
+        "MP",
+        "USAR",
+        "LYC.AX",
+        "ILU.AX",
+        "ARU.AX",
+        "UUUU",
+        "600111.SS",
+        "6762.T",
+        "6981.T",
+        "4063.T",
+    ):
+        assert states[symbol] == "fresh", symbol
+    for symbol in ("5803.T", "6501.T", "NVDA", "AMD", "AVGO"):
+        assert states[symbol] == "fresh", symbol
+    assert "stale" not in states.values()
