@@ -20,7 +20,7 @@ Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 BAND = 0.01  # adjusted highs and lows carry rounding; real vendors' stay well within this
 HUNDRED, NEAR_HUNDRED = float(np.log(100.0)), float(np.log(1.6))
-LONGEST_FLIP = 10  # sessions that a unit error lasts before it reverts
+LONGEST_FLIP = 10  # bars; a level 100 times off is believed when it lasts longer
 SPIKE, SMALLEST_SPIKE = 12.0, float(np.log(1.25))  # robust deviations, and a size that panics seldom reach
 STALE, STALE_CLOSE_ONLY = 5, 8  # equal closes in a row, with and without a volume to tell
 SHORTEST_GAP = 3
@@ -84,25 +84,29 @@ def _close_outside_range(table: pd.DataFrame, mic: str) -> Iterator[tuple[int, s
 
 
 def _hundredfold(table: pd.DataFrame, mic: str) -> Iterator[tuple[int, str]]:
-    """A run of closes 100 times too high or low that reverts: pence for pounds, cents for dollars."""
+    """A run of closes about 100 times too high or low: pence for pounds, cents for dollars.
+
+    The new level is believed after LONGEST_FLIP bars, not before. So what is quarantined up to a date never
+    depends on later bars, and a backtest on cleaned prices cannot learn from the reversal.
+    """
     close = table["close"].to_numpy()
-    good = close > 0
-    rows = np.flatnonzero(good)
-    step = np.diff(np.log(close[rows]))
-    jumps = np.flatnonzero(np.abs(np.abs(step) - HUNDRED) < NEAR_HUNDRED)
-    position = 0
-    while position < len(jumps) - 1:
-        out, back = jumps[position], jumps[position + 1]
-        if back - out <= LONGEST_FLIP and np.sign(step[out]) != np.sign(step[back]):
-            before = close[rows[out]]
-            for row in rows[out + 1 : back + 1]:
-                yield (
-                    int(row),
-                    f"close {close[row]:g} is {close[row] / before:.3g} times the {before:g} before it",
-                )
-            position += 2
-        else:
-            position += 1
+    rows = np.flatnonzero(close > 0)
+    logs = np.log(close[rows])
+    handled = -1  # position of the first bar after the last run: the step into it is the way back
+    for step in np.flatnonzero(np.abs(np.abs(np.diff(logs)) - HUNDRED) < NEAR_HUNDRED):
+        start = int(step) + 1
+        if start <= handled:
+            continue
+        away = np.abs(logs[start : start + LONGEST_FLIP] - logs[step])
+        flipped = np.abs(away - HUNDRED) < 2 * NEAR_HUNDRED
+        length = len(flipped) if flipped.all() else int(np.argmin(flipped))
+        before = close[rows[step]]
+        for row in rows[start : start + length]:
+            yield (
+                int(row),
+                f"close {close[row]:g} is {close[row] / before:.3g} times the {before:g} before it",
+            )
+        handled = start + length
 
 
 def _spike_that_reverts(table: pd.DataFrame, mic: str) -> Iterator[tuple[int, str]]:
@@ -183,9 +187,7 @@ CHECKS = {
     "close_outside_range": Check(
         "error", "the close lies outside the day's range by over 1 %", _close_outside_range
     ),
-    "hundredfold_glitch": Check(
-        "error", "the close jumps about 100-fold and back within 10 bars", _hundredfold
-    ),
+    "hundredfold_glitch": Check("error", "the close is about 100 times off for up to 10 bars", _hundredfold),
     "spike_that_reverts": Check(
         "warning", "a move of over 12 robust deviations that reverts", _spike_that_reverts
     ),

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING
 
 from screener.report.measures import HORIZONS, wealth_returns
@@ -26,7 +26,7 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
         "schema": SCHEMA,
         "prices": "SYNTHETIC" if run.synthetic else "market",
         "universe": inputs.universe.key,
-        "run": asdict(run) | {"settings": dict(run.settings)},
+        "run": {each.name: getattr(run, each.name) for each in fields(run)},
         "outcomes": {
             "states": dict(Counter(each.state for each in inputs.states.values())),
             "not_fresh": {

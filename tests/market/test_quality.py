@@ -89,10 +89,26 @@ def test_pence_for_pounds_is_quarantined_for_as_long_as_it_lasts(factor: float, 
     assert len(repaired.table) == len(table) - length
 
 
-def test_a_lasting_change_of_level_is_not_called_a_glitch() -> None:
+def test_a_lasting_change_of_level_is_believed_after_ten_bars() -> None:
     table = clean()
     table.loc[SESSIONS[300] :, ["open", "high", "low", "close"]] *= 100
-    assert "hundredfold_glitch" not in checks(table)
+    found = checks(table)["hundredfold_glitch"]
+    assert [each.session for each in found] == [each.date() for each in SESSIONS[300:310]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6), cut=st.integers(60, 600))
+def test_what_is_quarantined_up_to_a_date_never_depends_on_later_bars(seed: int, cut: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = clean(seed)
+    prices = ["open", "high", "low", "close"]
+    for start in rng.integers(20, 600, 4):
+        table.loc[SESSIONS[start] : SESSIONS[start + rng.integers(0, 14)], prices] *= rng.choice(
+            [0.01, 100.0, -1.0]
+        )
+    whole = [each for each in find(bars(table), "XNYS") if each.quarantined]
+    then = [each for each in find(bars(table.iloc[:cut]), "XNYS") if each.quarantined]
+    assert then == [each for each in whole if each.session <= SESSIONS[cut - 1].date()]
 
 
 def test_a_spike_that_reverts_is_listed_and_kept_and_a_jump_that_stays_is_neither() -> None:

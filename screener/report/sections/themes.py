@@ -49,6 +49,7 @@ STATISTICS = {
     "tracking_error": "share",
     "information_ratio": "ratio",
 }
+FEW_HELD = 10  # below this the statistics fit under the holdings, and both columns end about together
 RELATIVE = ("beta", "tracking_error", "information_ratio", "turnover_per_year", "cost_drag")
 
 
@@ -73,7 +74,8 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
-        right += [_chart(inputs, result, result.backtest, say), _statistics(result, say)]
+        right.append(_chart(inputs, result, result.backtest, say))
+        (left if len(result.rebalance.weights) < FEW_HELD else right).append(_statistics(result, say))
     if result.note:
         right.append(Paragraph(result.note, "warning"))
     label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
