@@ -85,7 +85,7 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
         rank=pd.Series(np.arange(1, len(ordered) + 1), index=ordered, dtype="int64"),
         reasons={
             str(symbol): tuple(
-                _reason(rule, float(metrics.at[symbol, rule.metric]))  # type: ignore[arg-type]
+                _reason(rule, float(metrics[rule.metric][str(symbol)]))
                 for rule in spec.rules
                 if not passed.at[symbol, rule_name(rule)]
             )

@@ -12,6 +12,7 @@ import math
 import re
 import tomllib
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
@@ -63,7 +64,7 @@ def undefined(what: str, word: str, choices: Collection[str]) -> str:
     )
 
 
-class Record:
+class Record(ABC):
     """One row or table. Each method returns a column's value and notes what is wrong with it."""
 
     date_form = "YYYY-MM-DD"
@@ -82,14 +83,14 @@ class Record:
         """Note a fault of this record, at the line of a column."""
         self.faults.append(Fault(self.path, self.line_of(column), problem))
 
-    def _raw_words(self, column: str, separator: str) -> Sequence[object]:
-        raise NotImplementedError
+    @abstractmethod
+    def _raw_words(self, column: str, separator: str) -> Sequence[object]: ...
 
-    def _raw_number(self, column: str) -> float | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _raw_number(self, column: str) -> float | None: ...
 
-    def _raw_day(self, column: str, vague: bool) -> date | None:
-        raise NotImplementedError
+    @abstractmethod
+    def _raw_day(self, column: str, vague: bool) -> date | None: ...
 
     def has(self, column: str) -> bool:
         """Say whether a column holds anything."""
