@@ -18,7 +18,6 @@ from screener.universe.model import Universe
 
 # The change that gets the strongest colour grows about with the square root of the horizon.
 HORIZONS = {"week": 0.10, "month": 0.20, "quarter": 0.30, "ytd": 0.50, "year": 0.60}
-ADV_SESSIONS = 63
 FEWEST_WEEKS = 26
 
 
@@ -82,38 +81,11 @@ def weekly_table(prices: pd.DataFrame, last: date, weeks: int) -> pd.DataFrame:
     return prices.reindex(fridays(prices.index[0], last), method="ffill").iloc[-weeks - 1 :]
 
 
-def drawdown(wealth: pd.Series) -> pd.Series:
-    """Return T fractions ≤ 0: how far wealth is below its highest value so far."""
-    return wealth / wealth.cummax() - 1
-
-
 def worst_of_week(fractions: pd.Series, last: date) -> pd.Series:
     """Return the lowest value of each week, on the same Fridays as `weekly`; NaN for a week without one."""
     lowest = fractions.groupby(pd.DatetimeIndex(fractions.index).to_period("W-FRI")).min()
     weeks = fridays(fractions.index[0], last)
     return pd.Series(lowest.reindex(weeks.to_period("W-FRI")).to_numpy(), index=weeks)
-
-
-def volatility(panel: PricePanel) -> pd.Series:
-    """Return N annualised volatilities of the past year's weekly returns; NaN with fewer than 26 of them.
-
-    Weekly, because exchanges in other time zones make daily figures of one currency hard to compare.
-    """
-    returns = weekly_table(panel.prices, panel.as_of, 52).pct_change(fill_method=None)
-    spread: pd.Series = returns.std(ddof=1) * np.sqrt(52)
-    return spread.where(returns.notna().sum() >= FEWEST_WEEKS)
-
-
-def fall_from_high(panel: PricePanel) -> pd.Series:
-    """Return N fractions ≤ 0: how far today's price is below the highest of the past year."""
-    year = panel.prices[panel.sessions >= horizon_start("year", panel.as_of)]
-    return year.iloc[-1] / year.max() - 1 if len(year) else pd.Series(dtype=float)
-
-
-def average_value_traded(panel: PricePanel) -> pd.Series:
-    """Return N means of value traded over the last ADV_SESSIONS rows a name traded in, base currency."""
-    recent = panel.value_traded.iloc[-ADV_SESSIONS:]
-    return recent.mean()
 
 
 def last_close(panel: PricePanel) -> pd.Series:

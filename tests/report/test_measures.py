@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from screener.backtest.performance import drawdowns
 from screener.market.panel import PricePanel
 from screener.report import measures
 from tests.report.make_inputs import AS_OF, fresh_inputs, make_inputs
@@ -62,7 +63,7 @@ def test_weekly_points_end_on_fridays_and_fill_nothing() -> None:
 
 def test_drawdown_keeps_the_worst_of_each_week() -> None:
     wealth = prices_of(A=[1.0, 0.5, 0.9, 1.0, 1.2, 1.2, 0.6, 1.2, 1.2, 1.2])["A"]
-    depth = measures.worst_of_week(measures.drawdown(wealth), AS_OF)
+    depth = measures.worst_of_week(drawdowns(wealth), AS_OF)
     assert depth.tolist() == [-0.5, -0.5]
     assert depth.index.equals(measures.weekly(wealth, AS_OF).index)
 
@@ -97,12 +98,3 @@ def test_correlations_need_half_a_year_of_common_weeks() -> None:
         AS_OF,
     )
     assert np.isnan(measures.stage_correlations(recent, stages).loc["one", "other"])
-
-
-def test_volatility_is_annualised_from_weekly_returns() -> None:
-    panel = fresh_inputs().panel
-    points = (
-        panel.prices["N000"].reindex(measures.fridays(panel.sessions[0], AS_OF), method="ffill").iloc[-53:]
-    )
-    returns = points.to_numpy()[1:] / points.to_numpy()[:-1] - 1
-    assert measures.volatility(panel)["N000"] == pytest.approx(returns.std(ddof=1) * np.sqrt(52))

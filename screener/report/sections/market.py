@@ -10,19 +10,17 @@ from screener.report.blocks import Cell, Column, Name, Rows, Section, Table
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import (
     HORIZONS,
-    average_value_traded,
-    fall_from_high,
     horizon_returns,
     last_close,
     names_by_stage,
     stage_means,
     value_at,
-    volatility,
     weekly_table,
 )
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
 from screener.report.words import Wording, wording
+from screener.screening.metrics import compute_metrics
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
@@ -68,9 +66,10 @@ def market_table(inputs: WeeklyInputs) -> pd.DataFrame:
     panel = inputs.panel
     table = horizon_returns(panel.prices, panel.as_of)
     table.insert(0, "price", last_close(panel))
-    table["volatility"] = volatility(panel)
-    table["fall"] = fall_from_high(panel)
-    table["adv"] = average_value_traded(panel)
+    metrics = compute_metrics(panel, None)
+    table["volatility"] = metrics["volatility"]
+    table["fall"] = metrics["distance_from_high"]
+    table["adv"] = metrics["adv"]
     return table.reindex(list(inputs.universe.everything()))
 
 

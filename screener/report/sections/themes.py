@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from screener.backtest.performance import drawdowns
 from screener.report.blocks import (
     Block,
     Cell,
@@ -24,7 +25,7 @@ from screener.report.blocks import (
     Table,
 )
 from screener.report.charts import wants_log
-from screener.report.measures import drawdown, fridays, weekly, worst_of_week
+from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
 from screener.report.words import Wording, cell_text, day, percent, wording
@@ -176,7 +177,7 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
         shaded=shaded,
         shaded_label=label,
         drawdown_title=say("chart.drawdown"),
-        drawdown=tuple(worst_of_week(drawdown(run.wealth), last).fillna(0.0).tolist()),
+        drawdown=tuple(worst_of_week(drawdowns(run.wealth), last).fillna(0.0).tolist()),
     )
 
 
