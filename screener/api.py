@@ -125,10 +125,15 @@ def backtest(
     )
     schedule = decide_schedule(dates, lambda day: _decide(market, chosen, build_settings, day))
     symbols = tuple(each.symbol for each in _members(market, chosen, market.request.as_of))
+    if not schedule:
+        span = f"{_first_decision(market, settings)} and {market.request.as_of}"
+        nothing = f"no {settings.frequency} rebalance falls between {span}"
+    else:
+        nothing = "no member has enough history for a backtest"
     result = ThemeResult(chosen, symbols, today, None, None, chosen.benchmark, None, None, "")
     invested = next((each for each in schedule if len(each.weights)), None)
     if invested is None:
-        return replace(result, note="no member has enough history for a backtest")
+        return replace(result, note=nothing)
     # the record starts with the first portfolio, not with the years of cash before it
     schedule = tuple(each for each in schedule if each.decided_on >= invested.decided_on)
     run = simulate(schedule, market.panel, costs, market.recoveries)

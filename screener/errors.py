@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+MOST_LISTED = 15
+
 
 class ScreenerError(Exception):
     """A failure that is ours or a source's: exit code 1."""
@@ -46,5 +48,8 @@ def raise_all(problems: Iterable[str]) -> None:
 def unknown(what: str, word: str, choices: Sequence[str]) -> str:
     """Return the line that says a word is unknown and which one was probably meant."""
     near = get_close_matches(word, choices, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(choices)}"
-    return f"{what} {word!r} is unknown; {hint}"
+    if near:
+        return f"{what} {word!r} is unknown; did you mean {near[0]!r}?"
+    listed = ", ".join(choices[:MOST_LISTED])
+    more = f" … ({len(choices)} in all)" if len(choices) > MOST_LISTED else ""
+    return f"{what} {word!r} is unknown; choose one of {listed}{more}"

@@ -70,6 +70,11 @@ def test_a_theme_without_history_says_so_instead_of_a_backtest(sample_market: sc
     assert "sessions of history" in result.note
 
 
+def test_a_span_without_a_rebalance_says_so(sample_market: sc.Market) -> None:
+    result = sc.backtest(sample_market, "magnets", sc.BacktestSettings(start=date(2026, 7, 1)))
+    assert result.note == "no monthly rebalance falls between 2026-07-01 and 2026-07-10"
+
+
 def test_wealth_is_cash_and_shares_at_their_prices(sample_market: sc.Market) -> None:
     run = sc.backtest(sample_market, "recycling", sc.BacktestSettings("monthly", years=2)).backtest
     assert run is not None

@@ -46,7 +46,8 @@ def parse_rule(text: str) -> ScreenRule:
         raise UserError(
             f"--rule {text!r} is not a rule; write metric, comparison and number, such as 'adv>=2e6'"
         )
-    metric_named(rule.metric)
+    if rule.metric not in METRICS:
+        raise UserError(f"--rule {text!r}: {unknown('metric', rule.metric, list(METRICS))}")
     return rule
 
 
