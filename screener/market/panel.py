@@ -129,17 +129,17 @@ def build(
     columns: dict[str, tuple[Floats, Bools, Floats, Floats]] = {}
     states: dict[str, SymbolState] = {}
     for symbol, instrument in sorted(instruments.items()):
-        currency, unit = major_unit(bars[symbol].currency) if symbol in bars else (instrument.currency, 1.0)
-        if symbol in tables and currency in rates.columns:
-            rate = rates[currency].to_numpy() * unit
-            columns[symbol] = _in_base(tables[symbol], instrument, index, open_on[instrument.mic], rate)
         states[symbol] = _state(instrument, tables.get(symbol), as_of, now)
-        if symbol in tables and (
-            symbol not in columns or not np.isfinite(columns[symbol][0][columns[symbol][1]]).any()
-        ):
-            columns.pop(symbol, None)
-            reason = f"no exchange rate from {currency} to {base}"
-            states[symbol] = replace(states[symbol], state="missing", reason=reason)
+        if symbol not in tables:
+            continue
+        currency, unit = major_unit(bars[symbol].currency)
+        rate = rates[currency] if currency in rates.columns else pd.Series(np.nan, index=index)
+        states[symbol] = _with_rate(states[symbol], rate, currency, base)
+        if rate.notna().any():
+            rate_of_unit = np.asarray(rate.to_numpy(dtype=float) * unit)
+            columns[symbol] = _in_base(
+                tables[symbol], instrument, index, open_on[instrument.mic], rate_of_unit
+            )
 
     def table_of(position: int, kind: type) -> pd.DataFrame:
         stacked = [each[position] for each in columns.values()]
@@ -240,6 +240,17 @@ def _state(instrument: Instrument, table: pd.DataFrame | None, as_of: date, now:
             missed,
         )
     return state("fresh", "")
+
+
+def _with_rate(state: SymbolState, rate: pd.Series, currency: str, base: str) -> SymbolState:
+    """Return a symbol's state, corrected where its currency's rate is what is missing or old."""
+    known = pd.DatetimeIndex(rate.index[rate.notna()])
+    if not len(known):
+        return replace(state, state="missing", reason=f"no exchange rate from {currency} to {base}")
+    if state.state in ("fresh", "stale") and known[-1] != rate.index[-1]:
+        trouble = f"no exchange rate from {currency} to {base} after {known[-1].date()}"
+        return replace(state, state="stale", reason=f"{state.reason}; {trouble}" if state.reason else trouble)
+    return state
 
 
 def symbols_by_state(states: Iterable[SymbolState], name: str) -> tuple[str, ...]:

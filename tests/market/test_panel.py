@@ -156,6 +156,17 @@ def test_a_name_without_its_exchange_rate_is_missing_and_says_so() -> None:
     assert states["9999.T"].reason == "no exchange rate from JPY to USD"
 
 
+def test_a_rate_that_stopped_makes_its_names_stale_with_that_reason() -> None:
+    close = on_sessions("XTKS", "2026-01-05", "2026-07-10")
+    yen_name = instrument("9999.T", "XTKS", "JPY")
+    rates = pd.Series(150.0, index=pd.bdate_range("2026-01-05", "2026-06-19"))
+    served = {"9999.T": bars("9999.T", close, "JPY"), "JPY=X": bars("JPY=X", rates, "JPY")}
+    panel, states = build(served, {"9999.T": yen_name}, "USD", date(2026, 7, 10), NOW)
+    assert np.isnan(panel.prices["9999.T"].iloc[-1])
+    assert states["9999.T"].state == "stale"
+    assert states["9999.T"].reason == "no exchange rate from JPY to USD after 2026-06-30"
+
+
 def test_no_bars_at_all_make_an_empty_panel() -> None:
     panel, states = build({}, {"AAA": instrument("AAA")}, "USD", date(2026, 7, 10), NOW)
     assert panel.prices.shape == (0, 0)
