@@ -169,11 +169,8 @@ def _universe(request: Request) -> Universe:
 def _open(request: Request, universe: Universe) -> PriceSource:
     if request.prices is not None and request.source != "files":
         raise UserError(f"--prices goes with --source files, not with --source {request.source}")
-    cache = request.store.parent / "yfinance"
-    return open_source(
-        request.source,
-        SourceSettings(universe, folder=request.prices, cache=cache, base_url=request.yahoo_url),
-    )
+    settings = SourceSettings(universe, folder=request.prices, base_url=request.yahoo_url)
+    return open_source(request.source, settings)
 
 
 def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:

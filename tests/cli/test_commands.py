@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 
 from screener.cli import main
+from screener.market.bars import bars_table
 from screener.market.sessions import sessions_between
 from screener.universe.load import find_universe
-from tests.stand_in_yahoo import Listing, running
+from tests.stand_in_yahoo import Listing, StandIn
 
 AS_OF = "2026-07-10"
 NOW = "2026-07-11T06:00"
@@ -452,7 +453,7 @@ def test_yahoo_and_files_make_the_same_report_from_the_same_bars(run: Run, tmp_p
     small = small_universe(tmp_path / "small", tuple(bars))
     common = ("--universe", small, "--as-of", AS_OF, "--now", NOW, "--since", "2023-01-03")
     written = {}
-    with running({symbol: Listing(table) for symbol, table in bars.items()}) as stand_in:
+    with StandIn({symbol: Listing(bars_table(table)) for symbol, table in bars.items()}) as stand_in:
         for name, source in (
             ("files", ("--source", "files", "--prices", folder)),
             ("yahoo", ("--source", "yahoo", "--yahoo-url", stand_in.url)),
@@ -461,9 +462,11 @@ def test_yahoo_and_files_make_the_same_report_from_the_same_bars(run: Run, tmp_p
             ran = run("weekly", *words, "--output", tmp_path / name, "--years", 2)
             assert ran.code == 0, ran.err
             written[name] = pd.read_csv(Path(ran.last_line).parent / "weights.csv")
-        assert sum(stand_in.asked.values()) == len(bars)
+        assert [len(stand_in.charts(symbol)) for symbol in bars] == [1] * len(bars)
         assert f"{len(bars)} up to date" in run("prices", "update", *words).out
-        assert sum(stand_in.asked.values()) == len(bars)  # asking twice downloads once
+        assert [len(stand_in.charts(symbol)) for symbol in bars] == [1] * len(
+            bars
+        )  # asking twice downloads once
     pd.testing.assert_frame_equal(written["yahoo"], written["files"], rtol=1e-6)
     assert len(written["yahoo"]) >= 3
 

@@ -1,199 +1,329 @@
-"""A server on 127.0.0.1 that answers Yahoo's chart, cookie and crumb requests from a table of bars.
+"""A small server on 127.0.0.1 that answers as Yahoo's chart service does, and misbehaves on request.
 
-It can be told to misbehave, symbol by symbol. By hand, to try the Yahoo source without Yahoo:
-
-    python -m tests.stand_in_yahoo --prices FOLDER --port 8765
-    SCREENER_YAHOO_URL=http://127.0.0.1:8765 screener weekly
+Its answers have the shape of recorded ones and are built from tables of bars: tests know what must come out.
+`python -m tests.stand_in_yahoo --prices FOLDER` serves a folder of files to a person (see __main__.py).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import threading
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 
-FAULTS = (
-    "404",
-    "null result",
-    "429 once",
-    "429",
-    "500",
-    "web page",
-    "empty body",
-    "truncated",
-    "no timestamp",
-    "no currency",
-    "slow",
-)
+CHART = "/v8/finance/chart/"
+OPENING = {"America/New_York": 9.5, "Asia/Tokyo": 9, "Australia/Sydney": 10, "Asia/Shanghai": 9.5}
+RANGES = {"1d": 1, "5d": 5, "1mo": 21, "3mo": 63, "6mo": 126, "1y": 252, "2y": 504, "5y": 1260, "10y": 2520}
+CONSENT = """<html><body><form action="/v2/collectConsent">
+<input name="csrfToken" value="token"><input name="sessionId" value="session"></form></body></html>"""
+CAPTIVE = "<html><body>Before you continue to Yahoo</body></html>"
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """What the stand-in knows of one symbol: bars as Yahoo serves them, and the meta fields yfinance reads."""
+    """What is served for one symbol: bars (T × open … split), their currency and their exchange's zone."""
 
-    bars: pd.DataFrame  # any of open, high, low, close, volume, dividend, split, by session
-    currency: str = "USD"
+    table: pd.DataFrame
+    currency: str | None = "USD"
     zone: str = "America/New_York"
+    dividend_currency: str = ""  # stated with each dividend if not ""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
+class Seen:
+    """A request as it came in; `host` is the one it was meant for."""
+
+    host: str
+    path: str
+    query: Mapping[str, str]
+
+
+@dataclass
+class Reply:
+    """What goes out."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    kind: str = "application/json"
+    promised: int = 0  # bytes announced beyond those sent
+
+
+def _error(status: int, code: str, description: str) -> Reply:
+    body = {"chart": {"result": None, "error": {"code": code, "description": description}}}
+    return Reply(status, json.dumps(body).encode())
+
+
+def _without(*keys: str) -> Callable[[Reply], Reply]:
+    """Return a fault that leaves something out of the first result."""
+
+    def fault(honest: Reply) -> Reply:
+        body = json.loads(honest.body)
+        inner = body["chart"]["result"][0]
+        for key in keys[:-1]:
+            inner = inner[key]
+        del inner[keys[-1]]
+        return Reply(body=json.dumps(body).encode())
+
+    return fault
+
+
+FAULTS: dict[str, Callable[[Reply], Reply]] = {
+    "404": lambda honest: _error(404, "Not Found", "No data found, symbol may be delisted"),
+    "404 page": lambda honest: Reply(404, b"<html>not found</html>", kind="text/html"),
+    "null": lambda honest: Reply(body=b'{"chart":{"result":null,"error":null}}'),
+    "no rows": lambda honest: _error(400, "Bad Request", "Data doesn't exist for startDate = 1, endDate = 2"),
+    "401": lambda honest: Reply(401, b'{"finance":{"result":null,"error":{"code":"Unauthorized"}}}'),
+    "429": lambda honest: Reply(429, b"Too Many Requests", kind="text/plain"),
+    "500": lambda honest: Reply(500, b'{"finance":{"result":null,"error":{"code":"internal-error"}}}'),
+    "html": lambda honest: Reply(body=CAPTIVE.encode(), kind="text/html"),
+    "down": lambda honest: Reply(body=b"Will be right back...", kind="text/plain"),
+    "empty": lambda honest: Reply(),
+    "truncated": lambda honest: Reply(body=honest.body[: len(honest.body) // 2]),
+    "cut": lambda honest: Reply(body=honest.body, promised=1000),
+    "no timestamp": _without("timestamp"),
+    "no closes": _without("indicators", "quote"),
+    "no currency": _without("meta", "currency"),
+    "no adjclose": _without("indicators", "adjclose"),
+}
+
+
 class StandIn:
-    """A running stand-in: where it is, what it serves, how it misbehaves and what it was asked."""
+    """The server, as a context manager. `seen` records every request, `misbehave` arranges trouble."""
 
-    url: str
-    listings: Mapping[str, Listing]
-    faults: dict[str, str] = field(default_factory=dict)
-    retry_after: str = ""
-    slowness: float = 1.0  # seconds
-    asked: Counter[str] = field(default_factory=Counter)  # charts by symbol
-    spans: list[tuple[str, int]] = field(default_factory=list)  # symbol and period1 of each chart
+    def __init__(self, listings: Mapping[str, Listing], port: int = 0) -> None:
+        self.listings = dict(listings)
+        self.crumb = Reply(body=b"crumb", kind="text/plain")
+        self.recorded: dict[str, bytes] = {}  # symbol → an answer's body, sent as it is
+        self.seen: list[Seen] = []
+        self.closing = threading.Event()
+        self._trouble: dict[str, list[tuple[str, int | None]]] = {}
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", port), _handler(self))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> StandIn:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def misbehave(self, symbol: str, fault: str, times: int | None = None) -> None:
+        """Answer the next `times` (None: all) chart requests for a symbol ("*": any) with a fault.
+
+        `fault` is one of FAULTS, "hang", or "429 N" with a Retry-After of N.
+        """
+        if fault != "hang" and fault.split(" ")[0] != "429" and fault not in FAULTS:
+            raise ValueError(f"unknown fault {fault!r}")
+        self._trouble.setdefault(symbol, []).append((fault, times))
+
+    def charts(self, symbol: str) -> list[Mapping[str, str]]:
+        """Return the queries of the chart requests for a symbol."""
+        return [each.query for each in self.seen if each.path == CHART + symbol]
+
+    def answer(self, seen: Seen) -> Reply | None:
+        """Return the reply to a request; None hangs."""
+        with self._lock:
+            self.seen.append(seen)
+        if seen.path.startswith(CHART):
+            symbol = seen.path.removeprefix(CHART)
+            return self._troubled(symbol, self._chart(symbol, seen.query))
+        if seen.path == "/v1/test/getcrumb":
+            return self.crumb
+        if seen.path in ("/consent", "/v2/collectConsent", "/copyConsent"):
+            return Reply(body=CONSENT.encode(), kind="text/html")
+        if seen.path.startswith("/v10/finance/quoteSummary/"):
+            return self._summary(seen.path.rsplit("/", 1)[1])
+        # fc.yahoo.com answers 404 and sets the cookie all the same
+        return Reply(404, headers={"Set-Cookie": "A3=crumbs; Domain=.yahoo.com; Path=/; Max-Age=31557600"})
+
+    def _troubled(self, symbol: str, honest: Reply) -> Reply | None:
+        with self._lock:
+            for queue in (self._trouble.get(symbol, []), self._trouble.get("*", [])):
+                if queue:
+                    fault, times = queue[0]
+                    if times is not None:
+                        queue[0] = (fault, times - 1)
+                        if times <= 1:
+                            queue.pop(0)
+                    break
+            else:
+                return honest
+        if fault == "hang":
+            return None
+        if fault.startswith("429 "):
+            return Reply(429, b"Too Many Requests", {"Retry-After": fault[4:]}, "text/plain")
+        return FAULTS[fault](honest)
+
+    def _summary(self, symbol: str) -> Reply:
+        if symbol not in self.listings:
+            body: dict[str, Any] = {
+                "result": None,
+                "error": {"code": "Not Found", "description": "Quote not found"},
+            }
+            return Reply(404, json.dumps({"quoteSummary": body}).encode())
+        quote = {"symbol": symbol, "currency": self.listings[symbol].currency}
+        return Reply(
+            body=json.dumps({"quoteSummary": {"result": [{"price": quote}], "error": None}}).encode()
+        )
+
+    def _chart(self, symbol: str, query: Mapping[str, str]) -> Reply:
+        if symbol in self.recorded:
+            return Reply(body=self.recorded[symbol])
+        if symbol not in self.listings:
+            return _error(404, "Not Found", "No data found, symbol may be delisted")
+        listing = self.listings[symbol]
+        moments = _moments(listing)
+        if "period1" in query:
+            start, end = int(query["period1"]), int(query["period2"])
+            if start > end:
+                return _error(400, "Bad Request", "Invalid input - start date cannot be after end date.")
+            inside = (moments >= start) & (moments < end)
+        else:
+            inside = np.arange(len(moments)) >= len(moments) - RANGES.get(
+                query.get("range", "1mo"), len(moments)
+            )
+        result = chart_result(symbol, listing, inside)
+        return Reply(body=json.dumps({"chart": {"result": [result], "error": None}}).encode())
 
 
-def chart(symbol: str, listing: Listing, start: int, end: int) -> dict[str, Any]:
-    """Return the body of Yahoo's chart answer for a span of Unix seconds."""
-    zone = ZoneInfo(listing.zone)
-    opens = [pd.Timestamp(day).tz_localize(zone) + pd.Timedelta(hours=9) for day in listing.bars.index]
-    stamps = [int(each.timestamp()) for each in opens]
-    rows = [row for row, stamp in enumerate(stamps) if start <= stamp < end]
-    bars = listing.bars.iloc[rows]
-    meta = {
+def chart_result(symbol: str, listing: Listing, inside: np.ndarray) -> dict[str, Any]:
+    """Return one entry of chart.result with the rows inside, in the shape of the recorded answers."""
+    moments, table = _moments(listing)[inside], listing.table[inside]
+    result: dict[str, Any] = {"meta": _meta(symbol, listing)}
+    if not len(table):
+        return {**result, "indicators": {"quote": [{}]}}
+    quote = {name: _nullable(table[name]) for name in ("open", "high", "low", "close")}
+    quote["volume"] = [None if value is None else int(value) for value in _nullable(table["volume"])]
+    adjusted = adjusted_close(listing.table)[inside]
+    result["timestamp"] = moments.tolist()
+    events = _events(table, moments, listing.dividend_currency)
+    if events:
+        result["events"] = events
+    result["indicators"] = {"quote": [quote], "adjclose": [{"adjclose": _nullable(adjusted)}]}
+    return result
+
+
+def adjusted_close(table: pd.DataFrame) -> pd.Series:
+    """Return Yahoo's adjusted close: closes times the product of later (1 − dividend / previous close)."""
+    factor = 1 - table["dividend"].to_numpy() / table["close"].ffill().shift().to_numpy()
+    later = np.append(np.nan_to_num(factor[1:], nan=1.0), 1.0)
+    return table["close"] * later[::-1].cumprod()[::-1]
+
+
+def _moments(listing: Listing) -> np.ndarray:
+    opening = pd.Timedelta(hours=OPENING.get(listing.zone, 0 if listing.zone == "Europe/London" else 9))
+    local = (pd.DatetimeIndex(listing.table.index) + opening).tz_localize(ZoneInfo(listing.zone))
+    return local.as_unit("s").asi8
+
+
+def _nullable(values: pd.Series) -> list[float | None]:
+    return [None if math.isnan(value) else value for value in values.tolist()]
+
+
+def _events(table: pd.DataFrame, moments: np.ndarray, dividend_currency: str) -> dict[str, Any]:
+    events: dict[str, dict[str, Any]] = {"dividends": {}, "splits": {}}
+    for moment, dividend, split in zip(moments.tolist(), table["dividend"], table["split"], strict=True):
+        if dividend:
+            unit = {"currency": dividend_currency} if dividend_currency else {}
+            events["dividends"][str(moment)] = {"amount": dividend, "date": moment, **unit}
+        if split != 1:
+            ratio = Fraction(split).limit_denominator(1000)
+            events["splits"][str(moment)] = {
+                "date": moment,
+                "numerator": ratio.numerator,
+                "denominator": ratio.denominator,
+                "splitRatio": f"{ratio.numerator}:{ratio.denominator}",
+            }
+    return {kind: entries for kind, entries in events.items() if entries}
+
+
+def _meta(symbol: str, listing: Listing) -> dict[str, Any]:
+    moments = _moments(listing)
+    last = int(moments[-1])
+    offset = int(
+        datetime.fromtimestamp(last, UTC).astimezone(ZoneInfo(listing.zone)).utcoffset().total_seconds()
+    )
+    period = {"timezone": "LT", "start": last, "end": last + 23400, "gmtoffset": offset}
+    kind = "CURRENCY" if symbol.endswith("=X") else "INDEX" if symbol.startswith("^") else "EQUITY"
+    return {
         "currency": listing.currency,
         "symbol": symbol,
         "exchangeName": "STD",
-        "instrumentType": "EQUITY",
-        "gmtoffset": 0,
-        "timezone": "STD",
+        "fullExchangeName": "Stand-in",
+        "instrumentType": kind,
+        "firstTradeDate": int(moments[0]),
+        "regularMarketTime": last,
+        "hasPrePostMarketData": False,
+        "gmtoffset": offset,
+        "timezone": "LT",
         "exchangeTimezoneName": listing.zone,
+        "regularMarketPrice": float(listing.table["close"].dropna().iloc[-1]),
+        "longName": f"{symbol} of the stand-in",
+        "shortName": symbol,
         "priceHint": 2,
+        "currentTradingPeriod": {"pre": dict(period), "regular": dict(period), "post": dict(period)},
         "dataGranularity": "1d",
         "range": "",
-        "validRanges": ["1d", "max"],
-        "currentTradingPeriod": {
-            part: {"timezone": "STD", "start": 0, "end": 1, "gmtoffset": 0}
-            for part in ("pre", "regular", "post")
-        },
+        "validRanges": [*RANGES, "ytd", "max"],
     }
-    result: dict[str, Any] = {"meta": meta}
-    if rows:
-
-        def column(name: str) -> list[float | None]:
-            values = bars[name] if name in bars else pd.Series(float("nan"), index=bars.index)
-            return [None if value != value else float(value) for value in values]
-
-        quote = {name: column(name) for name in ("open", "high", "low", "close", "volume")}
-        result["timestamp"] = [stamps[row] for row in rows]
-        result["indicators"] = {"quote": [quote], "adjclose": [{"adjclose": column("close")}]}
-        events = _events(bars, [stamps[row] for row in rows])
-        if events:
-            result["events"] = events
-    else:
-        result["indicators"] = {"quote": [{}], "adjclose": [{}]}
-    return {"chart": {"result": [result], "error": None}}
 
 
-def _events(bars: pd.DataFrame, stamps: list[int]) -> dict[str, Any]:
-    events: dict[str, Any] = {}
-    for position, stamp in enumerate(stamps):
-        dividend = float(bars["dividend"].iloc[position]) if "dividend" in bars else 0.0
-        split = float(bars["split"].iloc[position]) if "split" in bars else 1.0
-        if dividend > 0:
-            events.setdefault("dividends", {})[str(stamp)] = {"amount": dividend, "date": stamp}
-        if split not in (0.0, 1.0) and split == split:
-            ratio = {"date": stamp, "numerator": split, "denominator": 1.0, "splitRatio": f"{split:g}:1"}
-            events.setdefault("splits", {})[str(stamp)] = ratio
-    return events
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing when a client that lost patience has gone."""
 
 
-@contextmanager
-def running(listings: Mapping[str, Listing], port: int = 0) -> Iterator[StandIn]:
-    """Serve the listings on 127.0.0.1 while the block runs."""
-
+def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = 1 << 16  # headers and body in one packet, or each answer waits for an acknowledgement
-
-        def log_message(self, *arguments: Any) -> None:
-            pass
+        disable_nagle_algorithm = True  # head and body are two writes; 40 ms each otherwise
 
         def do_GET(self) -> None:
-            status, body, headers = _answer(stand_in, self.path)
-            content = body.encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            with suppress(ConnectionError):  # a client that timed out has gone
-                self.wfile.write(content)
+            self.rfile.read(
+                int(self.headers.get("Content-Length") or 0)
+            )  # yfinance sends bodies with GET too
+            asked = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+            seen = Seen(self.headers.get("X-Standin-Host", ""), unquote(asked.path), query)
+            self._send(stand_in.answer(seen))
 
         do_POST = do_GET
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    server.daemon_threads = True
-    stand_in = StandIn(f"http://127.0.0.1:{server.server_address[1]}", listings)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield stand_in
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        def _send(self, reply: Reply | None) -> None:
+            if reply is None:
+                stand_in.closing.wait(30)
+                self.close_connection = True
+                return
+            self.send_response(reply.status)
+            self.send_header("Content-Type", reply.kind)
+            self.send_header("Content-Length", str(len(reply.body) + reply.promised))
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(reply.body)
+            if reply.promised:
+                self.close_connection = True
 
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing: what came in is in `seen`."""
 
-def _answer(stand_in: StandIn, path: str) -> tuple[int, str, dict[str, str]]:
-    parts = urlsplit(path)
-    json_headers = {"Content-Type": "application/json"}
-    if parts.path.endswith("/getcrumb"):
-        return 200, "crumb", {"Content-Type": "text/plain"}
-    if "/finance/chart/" not in parts.path:
-        return 404, "", {}  # what fc.yahoo.com answers; it sets a cookie that no test needs
-    symbol = unquote(parts.path.rsplit("/", 1)[1])
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    stand_in.asked[symbol] += 1
-    stand_in.spans.append((symbol, int(query.get("period1", "0"))))
-    fault = stand_in.faults.get(symbol, "")
-    if fault == "429 once":
-        del stand_in.faults[symbol]
-    plain = _plain_faults(stand_in).get(fault)
-    if plain is not None:
-        return plain
-    if fault == "404" or symbol not in stand_in.listings:
-        error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
-        return 404, json.dumps({"chart": {"result": None, "error": error}}), json_headers
-    if fault == "slow":
-        time.sleep(stand_in.slowness)
-    start, end = int(query.get("period1", 0)), int(query.get("period2", 2**33))
-    content = chart(symbol, stand_in.listings[symbol], start, end)
-    if fault == "no timestamp":
-        content["chart"]["result"][0].pop("timestamp", None)
-    if fault == "no currency":
-        content["chart"]["result"][0]["meta"].pop("currency")
-    body = json.dumps(content)
-    return 200, body[: len(body) // 2] if fault == "truncated" else body, json_headers
-
-
-def _plain_faults(stand_in: StandIn) -> dict[str, tuple[int, str, dict[str, str]]]:
-    """Return the answers that do not depend on the bars."""
-    text, web = {"Content-Type": "text/plain"}, {"Content-Type": "text/html"}
-    wait = {"Retry-After": stand_in.retry_after} if stand_in.retry_after else {}
-    busy = (429, "Too Many Requests", {**text, **wait})
-    nothing = json.dumps({"chart": {"result": None, "error": None}})
-    return {
-        "429": busy,
-        "429 once": busy,
-        "500": (500, "internal error", text),
-        "web page": (200, "<!doctype html><html>Before you continue</html>", web),
-        "empty body": (200, "", {"Content-Type": "application/json"}),
-        "null result": (200, nothing, {"Content-Type": "application/json"}),
-    }
+    return Handler

@@ -63,7 +63,6 @@ class SourceSettings:
 
     universe: Universe
     folder: Path | None = None  # files: where the files lie
-    cache: Path | None = None  # yahoo: where yfinance may keep its own caches
     seed: int = 7  # sample
     base_url: str = ""  # yahoo: an address that stands in for Yahoo's hosts, for tests
 

@@ -1,7 +1,4 @@
-"""A folder of price files: what is read, and every fault with its file and line."""
-
-from __future__ import annotations
-
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,181 +9,466 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from screener.errors import SourceError, UserError
-from screener.market.bars import Bars
-from screener.market.sources import PriceRequest, SourceSettings, open_source
+from screener.market.bars import COLUMNS, Bars
+from screener.market.sources import PriceRequest, PriceSource, SourceSettings
+from screener.market.sources.files import open_source
+from screener.market.sources.price_file import _read_carefully, _read_quickly, read_price_file
+from screener.market.sources.price_rows import implied_dividends
 from screener.universe.load import find_universe, load_universe
+from screener.universe.model import Instrument, Universe
+from tests.stand_in_yahoo import adjusted_close
 
-NOW = datetime(2026, 7, 11, tzinfo=UTC)
-UNIVERSE = load_universe(find_universe("rare_earth_ai"))
+NOW = datetime(2026, 7, 11, 6, 0, tzinfo=UTC)
+SHARED_PRICES = Path(__file__).resolve().parents[4] / "shared" / "prices"
+GOOD = "date,close\n2024-01-02,10\n2024-01-03,11\n"
 
 
-def folder_with(tmp_path: Path, **files: str) -> Path:
+def universe(**currencies: str) -> Universe:
+    instruments = {
+        symbol.replace("_", "."): Instrument(
+            symbol.replace("_", "."),
+            symbol,
+            symbol,
+            symbol.lower(),
+            "equity",
+            "XNYS",
+            currency,
+            "US",
+            "mining",
+        )
+        for symbol, currency in currencies.items()
+    }
+    return Universe("tiny", "Tiny", "小", instruments, {}, {}, {}, {})
+
+
+TINY = universe(MP="USD", TDK="JPY", X_L="GBp")
+
+
+def folder_of(path: Path, files: Mapping[str, str]) -> Path:
+    path.mkdir(exist_ok=True)
     for name, text in files.items():
-        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
-    return tmp_path
+        (path / name).write_text(text, encoding="utf-8")
+    return path
 
 
-def read(folder: Path, symbol: str = "MP", currency: str = "USD") -> Bars:
-    source = open_source("files", SourceSettings(UNIVERSE, folder=folder))
-    return source.fetch(PriceRequest(symbol, "XNYS", currency, date(2000, 1, 1), date(2026, 7, 10)), NOW)
+def opened(folder: Path, of: Universe = TINY) -> PriceSource:
+    return open_source(SourceSettings(of, folder=folder))
 
 
-def faults(folder: Path) -> list[str]:
+def fetched(
+    source: PriceSource, symbol: str = "MP", start: date = date(2000, 1, 1), end: date = date(2026, 7, 10)
+) -> Bars:
+    mic = "" if "=" in symbol else "XNYS"
+    return source.fetch(PriceRequest(symbol, mic, "USD" if mic else "", start, end), NOW)
+
+
+def problems(folder: Path, of: Universe = TINY) -> tuple[str, ...]:
     with pytest.raises(UserError) as caught:
-        open_source("files", SourceSettings(UNIVERSE, folder=folder))
-    return [each.replace(f"{folder}/", "") for each in caught.value.problems]
+        opened(folder, of)
+    assert caught.value.exit_code == 2
+    return tuple(
+        each.replace(f"{folder}/", "").replace(str(folder), "FOLDER") for each in caught.value.problems
+    )
 
 
-def test_date_and_close_suffice(tmp_path: Path) -> None:
-    bars = read(folder_with(tmp_path, MP="date,close\n2026-07-09,58.1\n2026-07-10,59.4\n"))
-    assert bars.table["close"].to_list() == [58.1, 59.4]
-    assert bars.table[["open", "high", "low", "volume"]].isna().all().all()
-    assert (bars.currency, bars.synthetic, bars.source) == ("USD", False, "files")
+def problems_of(tmp_path: Path, text: str) -> tuple[str, ...]:
+    return problems(folder_of(tmp_path / "prices", {"MP.csv": text}))
 
 
-def test_yahoos_own_headers_are_understood_and_rows_may_be_unsorted(tmp_path: Path) -> None:
+# What is served
+
+
+def test_a_close_only_file_serves_closes_and_knows_nothing_else(tmp_path: Path) -> None:
+    bars = fetched(opened(folder_of(tmp_path, {"MP.csv": GOOD})))
+    assert bars.table["close"].tolist() == [10.0, 11.0]
+    assert bars.table[["open", "high", "low", "volume"]].isna().all(axis=None)
+    assert bars.table["dividend"].tolist() == [0.0, 0.0] and bars.table["split"].tolist() == [1.0, 1.0]
+    assert (bars.symbol, bars.currency, bars.fetched_at) == ("MP", "USD", NOW)
+
+
+def test_a_file_downloaded_from_yahoo_is_understood_as_it_is(tmp_path: Path) -> None:
     text = (
-        "Date,Open,High,Low,Close,Adj Close,Volume,Dividends,Stock Splits\n"
-        "2026-07-10,59,60,58,59.4,59.4,1000,0.2,0\n"
-        "2026-07-09,58,59,57,58.1,57.9,2000,0,2\n"
+        "Date,Open,High,Low,Close,Adj Close,Volume,Dividends,Stock Splits,Capital Gains\n"
+        "2022-08-24 00:00:00-04:00,9,12,8,10,9.9,100,0.0,0.0,0.0\n"
+        "2022-08-25 00:00:00-04:00,10,13,9,11,11,200,0.1,3.0,0.0\n"
     )
-    table = read(folder_with(tmp_path, MP=text)).table
-    assert table.index.is_monotonic_increasing
-    assert table["dividend"].to_list() == [0.0, 0.2]
-    assert table["split"].to_list() == [2.0, 1.0]
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert [each.date().isoformat() for each in table.index] == ["2022-08-24", "2022-08-25"]
+    assert table.to_numpy().tolist() == [[9, 12, 8, 10, 100, 0, 1], [10, 13, 9, 11, 200, 0.1, 3]]
 
 
-def test_parquet_reads_like_csv(tmp_path: Path) -> None:
-    index = pd.DatetimeIndex(["2026-07-09", "2026-07-10"], name="date")
-    pd.DataFrame({"close": [58.1, 59.4]}, index=index).to_parquet(tmp_path / "MP.parquet")
-    assert read(tmp_path).table["close"].to_list() == [58.1, 59.4]
+@pytest.mark.parametrize("stamp", ["{}", "{} 16:00:00", "{}T00:00:00", "{} 00:00:00+09:00", "{}T00:00:00Z"])
+def test_of_a_time_behind_the_date_only_the_local_date_counts(tmp_path: Path, stamp: str) -> None:
+    text = "date,close\n" + "".join(f"{stamp.format(day)},1\n" for day in ("2024-01-04", "2024-01-05"))
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert [each.day for each in table.index] == [4, 5]
 
 
-def test_a_split_that_prices_do_not_reflect_is_applied(tmp_path: Path) -> None:
-    header = "date,close,volume,dividend,split_to_apply\n"
-    text = header + "2026-07-08,100,10,1,\n2026-07-09,50,20,0,2\n2026-07-10,51,20,0.5,\n"
-    table = read(folder_with(tmp_path, MP=text)).table
-    assert table["close"].to_list() == [50.0, 50.0, 51.0]
-    assert table["volume"].to_list() == [20.0, 20.0, 20.0]
-    assert table["dividend"].to_list() == [0.5, 0.0, 0.5]
-    assert table["split"].to_list() == [1.0, 2.0, 1.0]
+def test_rows_in_any_order_are_sorted_and_blank_lines_are_nothing(tmp_path: Path) -> None:
+    text = "\ufeffCLOSE , Date\r\n11,2024-01-03\r\n\r\n10,2024-01-02\r\n,\r\n"
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert table["close"].tolist() == [10.0, 11.0] and table.index.is_monotonic_increasing
 
 
-def test_dividends_are_read_out_of_an_adjusted_close(tmp_path: Path) -> None:
-    close, dividend = np.array([100.0, 101.0, 99.0, 102.0]), 1.5
-    factor = 1 - dividend / close[1]  # Yahoo's: ex-date is the third row
-    adjusted = close * np.array([factor, factor, 1.0, 1.0])
-    rows = "".join(
-        f"2026-07-0{6 + n},{c},{a:.6f}\n" for n, (c, a) in enumerate(zip(close, adjusted, strict=True))
-    )
-    table = read(folder_with(tmp_path, MP="date,close,adj_close\n" + rows)).table
-    np.testing.assert_allclose(table["dividend"], [0, 0, dividend, 0], atol=1e-4)
-
-
-def test_the_real_adjusted_closes_are_rebuilt_from_closes_and_their_dividends(shared_prices: Path) -> None:
-    source = open_source("files", SourceSettings(UNIVERSE, folder=shared_prices / "2024"))
-    for symbol in ("GLW", "ETN", "JPM"):
-        bars = source.fetch(PriceRequest(symbol, "XNYS", "USD", date(2015, 1, 1), date(2024, 3, 8)), NOW)
-        served = pd.read_csv(shared_prices / "2024" / f"{symbol}.csv", index_col="date", parse_dates=True)
-        close, dividend = bars.table["close"], bars.table["dividend"]
-        growth = (1 - dividend / close.shift(1)).fillna(1.0)
-        rebuilt = close / growth.cumprod()
-        ratio = rebuilt / served["adj_close"].reindex(rebuilt.index)
-        assert (dividend > 0).sum() >= 30
-        assert ratio.max() / ratio.min() - 1 < 2e-3, symbol
-
-
-def test_a_missing_file_is_that_symbols_failure(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, MP="date,close\n2026-07-10,59.4\n")
-    with pytest.raises(SourceError, match=r"no file LYC\.AX\.csv") as caught:
-        read(folder, "LYC.AX")
-    assert caught.value.outcome == "no such symbol"
-
-
-def test_a_span_without_rows_is_no_data(tmp_path: Path) -> None:
-    source = open_source(
-        "files", SourceSettings(UNIVERSE, folder=folder_with(tmp_path, MP="date,close\n2026-07-10,5\n"))
-    )
-    with pytest.raises(SourceError) as caught:
-        source.fetch(PriceRequest("MP", "XNYS", "USD", date(2020, 1, 1), date(2020, 12, 31)), NOW)
+def test_only_the_span_asked_for_is_served(tmp_path: Path) -> None:
+    source = opened(folder_of(tmp_path, {"MP.csv": GOOD}))
+    assert fetched(source, start=date(2024, 1, 3)).table["close"].tolist() == [11.0]
+    assert fetched(source, end=date(2024, 1, 2)).table["close"].tolist() == [10.0]
+    with pytest.raises(SourceError, match=r"MP\.csv has rows from 2024-01-02 to 2024-01-03") as caught:
+        fetched(source, start=date(2025, 1, 1))
     assert caught.value.outcome == "no data"
 
 
-def test_the_fingerprint_follows_the_content(tmp_path: Path) -> None:
-    request = PriceRequest("MP", "XNYS", "USD", date(2020, 1, 1), date(2026, 7, 10))
-    folder = folder_with(tmp_path, MP="date,close\n2026-07-10,5\n")
-    one = open_source("files", SourceSettings(UNIVERSE, folder=folder)).version(request)
-    folder_with(tmp_path, MP="date,close\n2026-07-10,6\n")
-    other = open_source("files", SourceSettings(UNIVERSE, folder=folder)).version(request)
-    assert one != other and len(one) == 16
+def test_a_symbol_without_a_file_is_no_such_symbol(tmp_path: Path) -> None:
+    source = opened(folder_of(tmp_path, {"MP.csv": GOOD}))
+    with pytest.raises(SourceError, match=r"no file TDK\.csv or TDK\.parquet in ") as caught:
+        fetched(source, "TDK")
+    assert caught.value.outcome == "no such symbol"
+    assert source.version(PriceRequest("TDK", "XNYS", "JPY", date(2024, 1, 1), date(2024, 1, 2))) == ""
 
 
-def test_a_folder_can_say_that_it_is_synthetic(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, MP="date,close\n2026-07-10,5\n")
+def test_currency_pairs_and_indices_have_files_named_as_they_are(tmp_path: Path) -> None:
+    of = Universe("u", "u", "u", {}, {"^N225": TINY.instruments["MP"]}, {}, {}, {})
+    source = opened(folder_of(tmp_path, {"^N225.csv": GOOD, "JPY=X.csv": GOOD}), of)
+    assert len(fetched(source, "^N225").table) == len(fetched(source, "JPY=X").table) == 2
+
+
+def test_what_belongs_to_no_symbol_of_the_universe_is_left_alone(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"MP.csv": GOOD, "OTHER.csv": "nonsense", "notes.txt": "", "README.md": ""})
+    assert len(fetched(opened(folder)).table) == 2
+
+
+def test_the_version_changes_with_the_bytes_and_with_nothing_else(tmp_path: Path) -> None:
+    request = PriceRequest("MP", "XNYS", "USD", date(2024, 1, 1), date(2024, 1, 2))
+    folder = folder_of(tmp_path, {"MP.csv": GOOD})
+    first = opened(folder).version(request)
+    assert opened(folder_of(tmp_path, {"MP.csv": GOOD})).version(request) == first != ""
+    assert opened(folder_of(tmp_path, {"MP.csv": GOOD + "2024-01-04,12\n"})).version(request) != first
+
+
+def test_a_folder_is_its_own_source_and_says_if_its_prices_are_made_up(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, {"MP.csv": GOOD})
+    source = opened(folder)
+    assert source.identity == f"files:{folder}" and not source.synthetic and not fetched(source).synthetic
     (folder / "SYNTHETIC").touch()
-    assert read(folder).synthetic
+    assert opened(folder).synthetic and fetched(opened(folder)).synthetic
 
 
-def test_a_file_may_state_pence_but_not_another_currency(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, **{"RBW.L": "date,close,currency\n2026-07-10,12.5,GBP\n"})
-    assert read(folder, "RBW.L", "GBp").currency == "GBP"
-    folder_with(tmp_path, **{"RBW.L": "date,close,currency\n2026-07-10,12.5,USD\n"})
-    assert faults(folder) == ["RBW.L.csv: currency: USD, but the universe says GBp"]
+# Parquet
 
 
-def test_every_fault_of_every_file_is_reported_with_its_line(tmp_path: Path) -> None:
-    folder = folder_with(
-        tmp_path,
-        AMD="date,close\n2026-07-08,100\n2026-07-08,101\n",
-        MP="date,price\n2026-07-09,60\n",
-        NVDA="date,close,volume\n2026-07-08,100,1\n10.07.2026,x,1\n2026-07-09,-3,-1\n2026-07-10,0,\n",
-        AVGO="date,close,clsoe,dividned\n2026-07-10,5,5,1\n",
-        STX="date,close,high\n2026-07-09,,50\n2026-07-10,5,5\n",
-        TSM="",
-        WDC="date,close\n2026-07-10,5,6,7\n",
+def test_parquet_serves_the_same_as_csv(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {"Close": [10.0, 11.0], "Volume": [5, 6], "Dividends": [0.0, 0.5]},
+        index=pd.DatetimeIndex(["2024-01-02", "2024-01-03"], name="Date"),
     )
-    assert faults(folder) == [
-        "AMD.csv:3: date: 2026-07-08 stands already in line 2",
-        "AVGO.csv:1: column 'dividned' is unknown; did you mean 'dividend'?",
-        "MP.csv:1: column 'close' is missing; the file has date, price",
-        "NVDA.csv:3: close: 'x' is not a number",
-        "NVDA.csv:3: date: '10.07.2026' is not a date; write it as 2026-07-10",
-        "NVDA.csv:4: close: -3 is not a price",
-        "NVDA.csv:4: volume: is negative",
-        "NVDA.csv:5: close: 0 is not a price",
-        "STX.csv:2: close: is empty while the row has other prices",
-        "TSM.csv: cannot be read (No columns to parse from file)",
-        "WDC.csv:2: the row has more cells than the header has columns",
+    frame.to_csv(tmp_path / "MP.csv")
+    expected = fetched(opened(tmp_path)).table
+    (tmp_path / "MP.csv").unlink()
+    for index in (
+        frame.index,
+        frame.index.tz_localize("Asia/Tokyo"),
+        frame.index.strftime("%Y-%m-%d").rename("Date"),
+    ):
+        frame.set_axis(index).to_parquet(tmp_path / "MP.parquet")
+        pd.testing.assert_frame_equal(fetched(opened(tmp_path)).table, expected)
+
+
+def test_a_fault_in_parquet_is_told_by_its_row(tmp_path: Path) -> None:
+    pd.DataFrame({"date": ["2024-01-02", "2024-01-03"], "close": [1.0, -1.0]}).to_parquet(
+        tmp_path / "MP.parquet"
+    )
+    assert problems(tmp_path) == ("MP.parquet:row 2:close: -1 must be above zero",)
+    pd.DataFrame({"date": ["2024-01-02"], "clse": [1.0]}).to_parquet(tmp_path / "MP.parquet")
+    assert problems(tmp_path) == ("MP.parquet: column 'clse' is not known; rename it close or remove it",)
+
+
+def test_what_is_no_parquet_is_said_to_be_none(tmp_path: Path) -> None:
+    (line,) = problems(folder_of(tmp_path, {"MP.parquet": "date,close"}))
+    assert line.startswith("MP.parquet: cannot be read as Parquet (")
+
+
+# Splits, dividends, currencies
+
+
+def test_a_split_still_to_apply_ends_as_if_it_had_been_in_the_prices(tmp_path: Path) -> None:
+    due = (
+        "date,open,high,low,close,volume,dividend,split_to_apply\n"
+        "2017-11-30,0.15,0.16,0.14,0.15,1000,0.01,\n2017-12-01,1.5,1.6,1.4,1.5,100,0,0.1\n2017-12-04,1.5,1.6,1.4,1.6,90,0,\n"
+    )
+    done = (
+        "date,open,high,low,close,volume,dividend,split\n"
+        "2017-11-30,1.5,1.6,1.4,1.5,100,0.1,\n2017-12-01,1.5,1.6,1.4,1.5,100,0,0.1\n2017-12-04,1.5,1.6,1.4,1.6,90,0,\n"
+    )
+    tables = [
+        fetched(opened(folder_of(tmp_path / name, {"MP.csv": text}))).table
+        for name, text in (("due", due), ("done", done))
+    ]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-14)
+
+
+def test_two_splits_to_apply_both_reach_the_oldest_price(tmp_path: Path) -> None:
+    text = "date,close,split_to_apply\n2020-01-02,60,\n2020-01-03,30,2\n2020-01-06,10,3\n"
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert table["close"].tolist() == [10.0, 10.0, 10.0] and table["split"].tolist() == [1.0, 2.0, 3.0]
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    paid=st.dictionaries(st.integers(1, 59), st.floats(5e-4, 0.08), max_size=6),
+    level=st.floats(0.5, 2000),
+)
+@settings(max_examples=60, deadline=None)
+def test_dividends_come_back_out_of_adjusted_closes_of_six_digits(
+    seed: int, paid: dict[int, float], level: float
+) -> None:
+    close = level * np.exp(np.cumsum(0.02 * np.random.default_rng(seed).standard_normal(60)))
+    close = np.array([float(f"{each:.6g}") for each in close])
+    dividend = np.zeros(60)
+    for row, share in paid.items():
+        dividend[row] = share * close[row - 1]
+    truth = pd.DataFrame({"close": close, "dividend": dividend})
+    adjusted = np.array([float(f"{each:.6g}") for each in adjusted_close(truth)])
+    implied = implied_dividends(close, adjusted)
+    assert (implied > 0).tolist() == (dividend > 0).tolist()
+    np.testing.assert_allclose(implied, dividend, atol=float(3e-5 * close.max()))
+
+
+def test_adjusted_closes_without_dividends_imply_none_however_few_digits_they_have() -> None:
+    close = np.round(50 * np.exp(np.cumsum(0.02 * np.random.default_rng(1).standard_normal(500))), 2)
+    assert not implied_dividends(close, np.round(close * 0.83, 2)).any()
+
+
+def test_an_adjusted_close_is_not_looked_at_beside_dividends(tmp_path: Path) -> None:
+    text = "date,close,adj_close,dividend\n2024-01-02,10,-inf,0\n2024-01-03,10,10,0.5\n"
+    assert fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table["dividend"].tolist() == [0.0, 0.5]
+
+
+def test_an_adjusted_close_works_with_a_split_still_to_apply(tmp_path: Path) -> None:
+    # 2-for-1 on the 4th, 1 % paid on the 5th: Yahoo's adjusted close contains both
+    text = (
+        "date,close,adj_close,split_to_apply\n2024-01-02,20,9.9,\n2024-01-03,20,9.9,\n"
+        "2024-01-04,10,9.9,2\n2024-01-05,10,10,\n"
+    )
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert table["close"].tolist() == [10.0] * 4
+    assert table["dividend"].tolist() == pytest.approx([0.0, 0.0, 0.0, 0.1], rel=1e-12)
+
+
+def test_a_row_without_any_price_is_dropped_and_hands_on_its_dividend(tmp_path: Path) -> None:
+    text = (
+        "date,open,close,dividend\n2024-01-02,9,10,0\n2024-01-03,,,0.5\n2024-01-04,9,10,1\n2024-01-05,NaN,,\n"
+    )
+    table = fetched(opened(folder_of(tmp_path, {"MP.csv": text}))).table
+    assert table["dividend"].tolist() == [0.0, 1.5]
+
+
+def test_a_file_may_say_pounds_where_the_universe_says_pence(tmp_path: Path) -> None:
+    text = "date,close,currency\n2024-01-02,1.5,GBP\n2024-01-03,1.6,\n"
+    assert fetched(opened(folder_of(tmp_path, {"X.L.csv": text})), "X.L").currency == "GBP"
+
+
+def test_a_file_may_not_contradict_the_universes_currency(tmp_path: Path) -> None:
+    (line,) = problems_of(tmp_path, "date,close,currency\n2024-01-02,1.5,CAD\n")
+    assert line == "MP.csv:2:currency: is CAD, but universe tiny has MP in USD; correct one of them"
+
+
+# What is wrong, and where
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("date,price\n2024-01-02,1\n", ["MP.csv:1: column close is missing; found ['date', 'price']"]),
+        (
+            "day;close\n2024-01-02;1\n",
+            ["column close is missing; separate columns with commas, not ';'", "column date"],
+        ),
+        (
+            "date,clsoe\n2024-01-02,1\n",
+            ["MP.csv:1: column 'clsoe' is not known; rename it close or remove it"],
+        ),
+        ("date,close,dividned\n2024-01-02,1,1\n", ["column 'dividned' is not known; rename it dividend"]),
+        (
+            "date,close,split_factor\n2024-01-02,1,1\n",
+            ["column 'split_factor' is not known; rename it split"],
+        ),
+        ("date,close,Close\n2024-01-02,1,1\n", ["columns 'close' and 'Close' both hold the close; keep one"]),
+        ("date,close\n2024-13-02,1\n", ["MP.csv:2:date: '2024-13-02' is not a date; write 2026-07-10"]),
+        ("date,close\n01/02/2024,1\n", ["MP.csv:2:date: '01/02/2024' is not a date"]),
+        ("date,close\n2024-01-04T15:00:00Z,1\n", ["MP.csv:2:date: '2024-01-04T15:00:00Z' is not a date"]),
+        ("date,close\n,1\n", ["MP.csv:2:date: is empty"]),
+        ("date,close\n2024-01-02,ten\n", ["MP.csv:2:close: 'ten' is not a number"]),
+        ('date,close\n2024-01-02,"1,000.5"\n', ["MP.csv:2:close: '1,000.5' is not a number"]),
+        ("date,close\n2024-01-02,inf\n", ["MP.csv:2:close: 'inf' is not a number"]),
+        ("date,close\n2024-01-02,1_0\n", ["MP.csv:2:close: '1_0' is not a number"]),
+        ("date,close\n2024-01-02,-3\n", ["MP.csv:2:close: -3 must be above zero"]),
+        ("date,open,close\n2024-01-02,0,1\n", ["MP.csv:2:open: 0 must be above zero"]),
+        ("date,close,volume\n2024-01-02,1,-5\n", ["MP.csv:2:volume: -5 must not be negative"]),
+        ("date,close,dividend\n2024-01-02,1,-5\n", ["MP.csv:2:dividend: -5 must not be negative"]),
+        (
+            "date,close,split,split_to_apply\n2024-01-02,1,2,2\n",
+            ["MP.csv:2:split_to_apply: has a split beside it"],
+        ),
+        (
+            "date,close\n\n2024-01-02,1\n2024-01-03,1\n2024-01-02,2\n",
+            ["MP.csv:5:date: 2024-01-02 stands in line 3 already"],
+        ),
+        (
+            "date,open,close\n2024-01-02,1,1\n2024-01-03,1,\n",
+            ["MP.csv:3:close: is empty beside other prices"],
+        ),
+        ("date,open,close\n2024-01-02,,\n", ["MP.csv:1:close: has no value in any row"]),
+        ("date,close\n2024-01-02,1,9\n", ["MP.csv:2: has 3 columns, the heading has 2"]),
+        (
+            "date,close,currency\n2024-01-02,1,USD\n2024-01-03,1,CAD\n",
+            ["MP.csv:3:currency: is CAD, and USD elsewhere"],
+        ),
+        ("date,close,currency\n2024-01-02,1,dollars\n", ["MP.csv:2:currency: 'dollars' is not a currency"]),
+        ("date,close,adj_close\n2024-01-02,1,\n", ["MP.csv:2:adj_close: is empty beside a close"]),
+        (
+            "date,close,adj_close\n2024-01-02,10,10\n2024-01-03,10,9\n",
+            ["MP.csv:3:adj_close: gains"],
+        ),
+        ("date,close\n", ["MP.csv: has a heading and no rows"]),
+        ("", ["MP.csv: is empty"]),
+        ("\n\n", ["MP.csv: is empty"]),
+    ],
+)
+def test_each_fault_is_told_with_its_place(tmp_path: Path, text: str, expected: list[str]) -> None:
+    told = sorted(problems_of(tmp_path, text))
+    assert len(told) == len(expected)
+    assert all(part in line for part, line in zip(expected, told, strict=True)), told
+
+
+def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path / "prices",
+        {
+            "MP.csv": "date,close,volume\n2024-01-02,x,1\n2024-02-30,1,1\n2024-01-04,-1,-1\n",
+            "TDK.csv": "date\n2024-01-02\n",
+            "JPY=X.csv": "date,close\n2024-01-02,0\n",
+        },
+    )
+    assert sorted(problems(folder)) == [
+        "JPY=X.csv:2:close: 0 must be above zero",
+        "MP.csv:2:close: 'x' is not a number",
+        "MP.csv:3:date: '2024-02-30' is not a date; write 2026-07-10",
+        "MP.csv:4:close: -1 must be above zero",
+        "MP.csv:4:volume: -1 must not be negative",
+        "TDK.csv:1: column close is missing; found ['date']",
     ]
 
 
-def test_two_files_of_one_symbol_are_a_fault(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, MP="date,close\n2026-07-10,5\n")
-    index = pd.DatetimeIndex(["2026-07-10"], name="date")
-    pd.DataFrame({"close": [5.0]}, index=index).to_parquet(folder / "MP.parquet")
-    assert faults(folder) == ["MP.parquet: MP.csv has the same symbol; keep one of the two"]
+def test_a_thousand_faults_of_a_kind_are_three_lines_and_a_count(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=1000).strftime("%d.%m.%Y")
+    told = problems_of(tmp_path, "date,close\n" + "".join(f"{day},1\n" for day in days))
+    assert len(told) == 4 and told[-1] == "MP.csv: the same in 997 more rows of date"
 
 
-def test_a_folder_without_use_is_named(tmp_path: Path) -> None:
-    assert "does not exist" in faults(tmp_path / "nowhere")[0]
-    assert "holds no .csv" in faults(tmp_path)[0]
-    folder_with(tmp_path, XYZ="date,close\n2026-07-10,5\n")
-    assert "it has XYZ" in faults(tmp_path)[0]
-    with pytest.raises(UserError, match="needs --prices"):
-        open_source("files", SourceSettings(UNIVERSE))
+def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
+    (tmp_path / "MP.csv").write_bytes(b"date,close\n2024-01-02,1\n2024-01-03,\xff\n")
+    assert problems(tmp_path) == ("MP.csv:3: is not UTF-8 text; save it as CSV in UTF-8",)
 
 
-def test_a_fault_in_a_file_of_another_universe_is_not_ours(tmp_path: Path) -> None:
-    folder = folder_with(tmp_path, MP="date,close\n2026-07-10,5\n", XYZ="nonsense")
-    assert len(read(folder).table) == 1
+def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    folder_of(tmp_path, {"MP.csv": GOOD})
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert problems(tmp_path) == ("MP.csv: cannot be read (Permission denied)",)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(text=st.text(alphabet="dateclosn,.-:0123456789\n \"'éx", max_size=120))
-def test_any_text_either_reads_or_is_refused_in_one_line_each(tmp_path: Path, text: str) -> None:
-    folder = folder_with(tmp_path, MP="date,close\n" + text)
-    try:
-        source = open_source("files", SourceSettings(UNIVERSE, folder=folder))
-        source.fetch(PriceRequest("MP", "XNYS", "USD", date(1900, 1, 1), date(2100, 1, 1)), NOW)
-    except (UserError, SourceError) as error:
-        assert all("\n" not in each for each in error.problems)
+def test_dates_in_the_future_are_told_for_all_files_before_the_first_bars(tmp_path: Path) -> None:
+    ahead = "date,close\n2026-07-10,1\n2027-07-10,1\n"
+    source = opened(folder_of(tmp_path, {"MP.csv": ahead, "TDK.csv": ahead, "X.L.csv": GOOD}))
+    with pytest.raises(UserError) as caught:
+        fetched(source, "X.L")
+    assert [each.rpartition("/")[2] for each in caught.value.problems] == [
+        "MP.csv:3:date: 2027-07-10 is in the future",
+        "TDK.csv:3:date: 2027-07-10 is in the future",
+    ]
+
+
+def test_a_folder_that_has_grown_since_can_repeat_an_old_run(tmp_path: Path) -> None:
+    days = pd.bdate_range("2026-01-01", "2027-12-31").strftime("%Y-%m-%d")
+    source = opened(folder_of(tmp_path, {"MP.csv": "date,close\n" + "".join(f"{day},1\n" for day in days)}))
+    assert fetched(source).table.index[-1] == pd.Timestamp("2026-07-10")
+
+
+def test_a_folder_that_cannot_serve_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="with --prices FOLDER"):
+        open_source(SourceSettings(TINY))
+    with pytest.raises(UserError, match="gone does not exist"):
+        opened(tmp_path / "gone")
+    folder_of(tmp_path, {"MP.csv": GOOD})
+    with pytest.raises(UserError, match="is a file; give the folder"):
+        opened(tmp_path / "MP.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"holds no \.csv and no \.parquet file"):
+        opened(tmp_path / "empty")
+
+
+def test_a_folder_of_other_symbols_says_what_it_has(tmp_path: Path) -> None:
+    (line,) = problems(folder_of(tmp_path, {"AAPL.csv": GOOD, "JPY=X.csv": GOOD}))
+    assert line == "--prices: FOLDER has no file for any symbol of universe tiny; it has AAPL, JPY=X"
+
+
+def test_two_files_for_one_symbol_are_refused(tmp_path: Path) -> None:
+    (line,) = problems(folder_of(tmp_path, {"MP.csv": GOOD, "MP.parquet": ""}))
+    assert line == "FOLDER: MP.csv and MP.parquet are both MP; keep one"
+
+
+# The two readers
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    columns=st.sets(st.sampled_from(["open", "high", "low", "volume", "dividend", "split"])),
+    gaps=st.sets(st.integers(0, 19), max_size=3),
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_quick_reader_and_the_careful_one_agree(
+    tmp_path: Path, seed: int, columns: set[str], gaps: set[int]
+) -> None:
+    chance = np.random.default_rng(seed)
+    frame = pd.DataFrame({name: chance.random(20) + 0.5 for name in sorted(columns | {"close"})})
+    frame.loc[sorted(gaps), :] = np.nan
+    frame.index = pd.bdate_range("2024-01-01", periods=20).rename("date")
+    shuffled = frame.iloc[chance.permutation(20)]
+    path = tmp_path / "MP.csv"
+    shuffled.to_csv(path)
+    quick = _read_quickly(path.read_bytes(), path)
+    careful = _read_carefully(path.read_bytes(), path, None)
+    assert quick is not None and quick.numbers.keys() == careful.numbers.keys()
+    assert (quick.dates == careful.dates).all() and (quick.lines == careful.lines).all()
+    for name, values in quick.numbers.items():
+        np.testing.assert_array_equal(values, careful.numbers[name])
+    table = read_price_file(path).table
+    assert table["close"].tolist() == frame["close"].dropna().tolist() and tuple(table.columns) == COLUMNS
+
+
+# Real files
+
+
+@pytest.mark.skipif(
+    not SHARED_PRICES.is_dir(), reason="real prices belong beside the project in ../shared/prices"
+)
+@pytest.mark.parametrize("year", ["2024", "2026", "2026_ohlcv"])
+def test_the_folders_of_real_prices_are_sound(year: str) -> None:
+    source = opened(SHARED_PRICES / year, load_universe(find_universe("rare_earth_ai")))
+    assert len(fetched(source, "NVDA").table) > 2000
+    assert not source.synthetic
+
+
+@pytest.mark.skipif(
+    not SHARED_PRICES.is_dir(), reason="real prices belong beside the project in ../shared/prices"
+)
+def test_dividends_implied_by_2024s_adjusted_closes_are_those_stated_two_years_later() -> None:
+    implied = read_price_file(SHARED_PRICES / "2024" / "MU.csv").table["dividend"]
+    stated = read_price_file(SHARED_PRICES / "2026_ohlcv" / "MU.csv").table["dividend"]
+    span = implied.index.intersection(stated.index)
+    paid = span[(implied[span] > 0) | (stated[span] > 0)]
+    assert len(paid) >= 10
+    np.testing.assert_allclose(implied[paid], stated[paid], atol=1e-3)

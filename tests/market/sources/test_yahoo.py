@@ -1,9 +1,10 @@
-"""Yahoo through yfinance's own code path, against a server on 127.0.0.1."""
-
-from __future__ import annotations
-
-import socket
-from collections.abc import Iterator
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,212 +12,535 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from curl_cffi.requests import Session
+from curl_cffi.requests.exceptions import DNSError, RequestException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from screener.errors import SourceError, UserError
-from screener.market.bars import Bars
-from screener.market.sources import PriceRequest, SourceSettings, open_source
-from screener.market.sources import yahoo as yahoo_module
-from screener.market.sources.yahoo import BROKEN_AFTER, Session, YahooSource
-from screener.universe.load import find_universe, load_universe
-from tests.stand_in_yahoo import Listing, StandIn, running
+from screener.market.bars import COLUMNS, Bars
+from screener.market.sources import PriceRequest, SourceSettings
+from screener.market.sources.yahoo import Manners, Waiting, YahooSource, open_source
+from screener.market.sources.yahoo_session import Pace
+from screener.universe.model import Universe
+from tests.stand_in_yahoo import Listing, Reply, StandIn
+from tests.stand_in_yahoo.guard import forget_yfinance, stay_on_this_machine
 
-NOW = datetime(2026, 7, 11, tzinfo=UTC)
-UNIVERSE = load_universe(find_universe("rare_earth_ai"))
-INDEX = pd.bdate_range("2024-01-02", "2024-06-28")
-
-
-def table(**more: float) -> pd.DataFrame:
-    close = np.linspace(10, 20, len(INDEX)).round(3)
-    columns: dict[str, Any] = {
-        "open": close,
-        "high": close + 1,
-        "low": close - 1,
-        "close": close,
-        "volume": 500.0,
-    }
-    return pd.DataFrame({**columns, "dividend": 0.0, "split": 1.0, **more}, index=INDEX)
+ROOT = Path(__file__).resolve().parents[3]
+RECORDED = ROOT.parent / "shared" / "yahoo_chart_answers"
+NOW = datetime(2026, 7, 11, 6, 0, tzinfo=UTC)
+START, END = date(2024, 1, 1), date(2024, 12, 31)
+QUICK = Manners(interval=0, chart_seconds=0.4)
 
 
-@pytest.fixture
-def stand_in() -> Iterator[StandIn]:
-    with_events = table()
-    with_events.loc["2024-03-01", "dividend"] = 0.25
-    with_events.loc["2024-04-01", "split"] = 2.0
-    listings = {
-        "MP": Listing(with_events),
-        "6762.T": Listing(table(), "JPY", "Asia/Tokyo"),
-        "RBW.L": Listing(table(), "GBp", "Europe/London"),
-        "JPY=X": Listing(table()[["close"]], "JPY", "Europe/London"),
-        **{f"S{number}": Listing(table()) for number in range(8)},
-    }
-    with running(listings) as server:
-        yield server
+@dataclass
+class Time:
+    """A clock that only sleeping moves."""
+
+    now: float = 100.0
+    naps: list[float] = field(default_factory=list)
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+    def waiting(self, chance: float = 1.0) -> Waiting:
+        return Waiting(clock=lambda: self.now, sleep=self.sleep, chance=lambda: chance)
 
 
-@pytest.fixture
-def source(stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> YahooSource:
-    monkeypatch.setattr(yahoo_module, "LONGEST_REQUEST", 0.6)
-    opened = open_source("yahoo", SourceSettings(UNIVERSE, cache=tmp_path / "cache", base_url=stand_in.url))
-    assert isinstance(opened, YahooSource)
-    opened._session.sleep = slept.append
-    slept.clear()
-    return opened
+def table_of(sessions: int = 30, seed: int = 0, start: str = "2024-01-02") -> pd.DataFrame:
+    """Bars of a made-up instrument: T × COLUMNS, business days, no events."""
+    chance = np.random.default_rng(seed)
+    close = 20 * np.exp(np.cumsum(0.02 * chance.standard_normal(sessions)))
+    spread = 1 + 0.01 * chance.random((3, sessions))
+    table = pd.DataFrame(
+        {"open": close / spread[0], "high": close * spread[1], "low": close / spread[0] / spread[2]}
+    )
+    table["close"], table["volume"] = close, chance.integers(1, 10**9, sessions).astype(float)
+    table["dividend"], table["split"] = 0.0, 1.0
+    table.index = pd.bdate_range(start, periods=sessions).as_unit("s").rename("session")
+    return table
 
 
-slept: list[float] = []
+def ask(symbol: str, mic: str = "XNYS", start: date = START, end: date = END) -> PriceRequest:
+    return PriceRequest(symbol, mic, "USD" if mic else "", start, end)
 
 
 @pytest.fixture(autouse=True)
-def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1"):
-            raise AssertionError(f"a test reached for {address}")
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    stay_on_this_machine(monkeypatch)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        forget_yfinance()
+    yield
+    forget_yfinance()
 
 
-def ask(source: YahooSource, symbol: str = "MP", mic: str = "XNYS", currency: str = "USD") -> Bars:
-    return source.fetch(PriceRequest(symbol, mic, currency, date(2024, 1, 2), date(2024, 6, 20)), NOW)
+@pytest.fixture
+def service() -> Iterator[StandIn]:
+    with StandIn({f"S{number}": Listing(table_of(seed=number)) for number in range(9)}) as stand_in:
+        yield stand_in
 
 
-def outcome_of(source: YahooSource, symbol: str = "MP") -> str:
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def yahoo(service: StandIn, time: Time) -> YahooSource:
+    return YahooSource(service.url, QUICK, time.waiting())
+
+
+def served(source: YahooSource, request: PriceRequest) -> Bars:
+    return source.fetch(request, NOW)
+
+
+def refusal(source: YahooSource, request: PriceRequest) -> SourceError:
     with pytest.raises(SourceError) as caught:
-        ask(source, symbol)
-    return caught.value.outcome
+        source.fetch(request, NOW)
+    return caught.value
 
 
-def test_bars_come_with_dividends_splits_and_volume(source: YahooSource) -> None:
-    bars = ask(source)
-    assert bars.table.index[0] == pd.Timestamp("2024-01-02") and bars.table.index[-1] == pd.Timestamp(
-        "2024-06-20"
+# What comes through
+
+
+def test_bars_arrive_as_they_were_served(service: StandIn, yahoo: YahooSource) -> None:
+    bars = served(yahoo, ask("S0"))
+    pd.testing.assert_frame_equal(
+        bars.table, service.listings["S0"].table, check_freq=False, check_exact=True
     )
-    np.testing.assert_allclose(bars.table["close"], table().loc[:"2024-06-20", "close"], rtol=1e-6)  # type: ignore[misc]
-    assert bars.table.loc["2024-03-01", "dividend"] == 0.25
-    assert bars.table["dividend"].sum() == 0.25
-    assert bars.table["split"].prod() == 2.0
-    assert (bars.table["volume"] == 500.0).all()
-    assert (bars.currency, bars.source, bars.synthetic, bars.fetched_at) == ("USD", "yahoo", False, NOW)
+    assert (bars.symbol, bars.currency, bars.fetched_at, bars.synthetic) == ("S0", "USD", NOW, False)
 
 
-def test_tokyos_dates_are_tokyos_and_pence_stay_pence(source: YahooSource) -> None:
-    assert ask(source, "6762.T", "XTKS", "JPY").table.index[0] == pd.Timestamp("2024-01-02")
-    assert ask(source, "RBW.L", "XLON", "GBP").currency == "GBp"
-
-
-def test_a_currency_pair_has_closes_and_no_volume(source: YahooSource) -> None:
-    bars = ask(source, "JPY=X", "", "")
-    assert bars.table["volume"].isna().all() and bars.table["close"].notna().all()
-    assert bars.table.index[0] == pd.Timestamp("2024-01-02")
-
-
-def test_one_symbol_costs_one_chart_request_and_starts_where_asked(
-    source: YahooSource, stand_in: StandIn
+@given(
+    seed=st.integers(0, 10**6),
+    dividends=st.dictionaries(st.integers(1, 29), st.floats(0.01, 1.0), max_size=4),
+    splits=st.dictionaries(st.integers(1, 29), st.sampled_from([0.1, 0.5, 1.5, 2.0, 10.0]), max_size=2),
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_events_arrive_on_their_sessions(
+    service: StandIn, yahoo: YahooSource, seed: int, dividends: dict[int, float], splits: dict[int, float]
 ) -> None:
-    ask(source)
-    source.fetch(PriceRequest("MP", "XNYS", "USD", date(2024, 6, 3), date(2024, 6, 20)), NOW)
-    assert stand_in.asked["MP"] == 2
-    start = pd.Timestamp(stand_in.spans[-1][1], unit="s", tz="UTC").tz_convert("America/New_York")
-    assert start.date() == date(2024, 6, 3)
+    table = table_of(seed=seed)
+    for column, events in (("dividend", dividends), ("split", splits)):
+        for row, value in events.items():
+            table.iloc[row, COLUMNS.index(column)] = value
+    service.listings["S0"] = Listing(table)
+    pd.testing.assert_frame_equal(served(yahoo, ask("S0")).table, table, check_freq=False, rtol=1e-15)
 
 
 @pytest.mark.parametrize(
-    ("fault", "outcome"),
+    ("symbol", "mic", "zone", "currency"),
     [
-        ("404", "no such symbol"),
-        ("null result", "no such symbol"),
-        ("429", "rate limited"),
-        ("500", "unreachable"),
-        ("web page", "unreachable"),
-        ("empty body", "malformed"),
-        ("truncated", "malformed"),
-        ("no timestamp", "no data"),
-        ("no currency", "malformed"),
-        ("slow", "timed out"),
+        ("6762.T", "XTKS", "Asia/Tokyo", "JPY"),
+        ("LYC.AX", "XASX", "Australia/Sydney", "AUD"),
+        ("300748.SZ", "XSHE", "Asia/Shanghai", "CNY"),
+        ("RBW.L", "XLON", "Europe/London", "GBp"),
+        ("ARA.TO", "XTSE", "America/Toronto", "CAD"),
     ],
 )
-def test_every_failure_gets_its_true_name(
-    source: YahooSource, stand_in: StandIn, fault: str, outcome: str
+def test_exchanges_keep_their_dates_and_currencies_with_one_request_a_symbol(
+    service: StandIn, yahoo: YahooSource, symbol: str, mic: str, zone: str, currency: str
 ) -> None:
-    stand_in.faults["MP"] = fault
-    assert outcome_of(source) == outcome
+    service.listings[symbol] = Listing(table_of(260), currency, zone)  # both clock changes are inside
+    bars = served(yahoo, ask(symbol, mic, end=date(2025, 12, 31)))
+    assert bars.currency == currency
+    pd.testing.assert_index_equal(bars.table.index, service.listings[symbol].table.index, exact="equiv")
+    assert len(service.charts(symbol)) == 1
 
 
-def test_an_unknown_symbol_is_not_asked_for_again(source: YahooSource) -> None:
-    assert outcome_of(source, "NOPE") == "no such symbol"
-    assert slept == []
+def test_a_currency_pair_is_dated_in_london_and_has_no_volume(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["JPY=X"] = Listing(table_of(260).assign(volume=0.0), "JPY", "Europe/London")
+    bars = served(yahoo, ask("JPY=X", "", end=date(2025, 12, 31)))
+    assert bars.table["volume"].isna().all()
+    assert bars.table.index.equals(service.listings["JPY=X"].table.index)
 
 
-def test_one_refusal_for_haste_is_invisible(source: YahooSource, stand_in: StandIn) -> None:
-    stand_in.faults["MP"] = "429 once"
-    assert len(ask(source).table) > 100
+def test_what_the_service_does_not_know_is_unknown_not_zero(service: StandIn, yahoo: YahooSource) -> None:
+    table = table_of()
+    table[["open", "high", "low", "volume"]] = np.nan
+    service.listings["S0"] = Listing(table)
+    pd.testing.assert_frame_equal(served(yahoo, ask("S0")).table, table, check_freq=False, check_exact=True)
 
 
-def test_waits_grow_and_the_servers_own_wait_is_honoured(source: YahooSource, stand_in: StandIn) -> None:
-    stand_in.faults["MP"] = "429"
-    outcome_of(source)
-    assert len(slept) == 3
-    assert all(wait <= bound for wait, bound in zip(slept, (2.0, 4.0, 8.0), strict=True))
-    slept.clear()
-    stand_in.retry_after = "7"
-    outcome_of(source)
-    assert slept == [7.0, 7.0, 7.0]
+def test_a_session_without_trades_has_volume_zero(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["S0"].table.iloc[7, COLUMNS.index("volume")] = 0.0
+    assert served(yahoo, ask("S0")).table["volume"].iloc[7] == 0
 
 
-def test_a_second_try_reaches_the_server_and_can_succeed(source: YahooSource, stand_in: StandIn) -> None:
-    """yfinance remembers answers of past spans, errors included; asking again must ask."""
-    stand_in.faults["MP"] = "500"
-
-    def mend(seconds: float) -> None:
-        stand_in.faults.clear()
-
-    source._session.sleep = mend
-    assert len(ask(source).table) > 100
-
-
-def test_after_some_failures_in_a_row_the_rest_is_not_asked(source: YahooSource, stand_in: StandIn) -> None:
-    for number in range(8):
-        stand_in.faults[f"S{number}"] = "500"
-    assert [outcome_of(source, f"S{number}") for number in range(8)] == ["unreachable"] * 8
-    assert stand_in.asked[f"S{BROKEN_AFTER - 1}"] > 0
-    assert stand_in.asked[f"S{BROKEN_AFTER}"] == 0
-
-
-def test_unknown_symbols_do_not_count_as_a_broken_service(source: YahooSource) -> None:
-    assert [outcome_of(source, f"NOPE{number}") for number in range(6)] == ["no such symbol"] * 6
-    assert len(ask(source).table) > 100
-
-
-def test_no_server_is_unreachable(tmp_path: Path) -> None:
-    opened = open_source("yahoo", SourceSettings(UNIVERSE, cache=tmp_path, base_url="http://127.0.0.1:9"))
-    assert isinstance(opened, YahooSource)
-    opened._session.sleep = slept.append
-    assert outcome_of(opened) == "unreachable"
-
-
-def test_only_this_machine_may_stand_in() -> None:
-    with pytest.raises(UserError, match="not on this machine"):
-        open_source("yahoo", SourceSettings(UNIVERSE, base_url="http://example.org"))
-
-
-def test_requests_are_paced_when_they_go_out() -> None:
-    waits: list[float] = []
-    moments = iter([0.0, 0.1, 0.2, 5.0])
-    session = Session(sleep=waits.append, clock=lambda: next(moments))
-    for _ in range(4):
-        session._wait_for_turn()
-    assert waits == pytest.approx([0.4, 0.8])
-
-
-def test_a_dividend_on_a_day_without_a_price_moves_to_the_next_bar(
-    source: YahooSource, stand_in: StandIn
+def test_a_row_without_a_close_is_dropped_and_its_dividend_goes_to_the_next(
+    service: StandIn, yahoo: YahooSource
 ) -> None:
-    bars = table()
-    bars.loc["2024-03-01", ["open", "high", "low", "close"]] = np.nan
-    bars.loc["2024-03-01", "dividend"] = 0.4
-    stand_in.listings = {"MP": Listing(bars)}
-    served = ask(source).table
-    assert pd.Timestamp("2024-03-01") not in served.index
-    assert served.loc["2024-03-04", "dividend"] == 0.4
+    table = service.listings["S0"].table
+    table.iloc[10, :4] = np.nan
+    table.iloc[10, COLUMNS.index("dividend")] = 0.25
+    table.iloc[-1, :4] = np.nan
+    got = served(yahoo, ask("S0")).table
+    assert got.index.equals(table.index.delete([10, 29]))
+    assert got["dividend"].loc[table.index[11]] == 0.25
+    assert got["dividend"].sum() == 0.25
+
+
+def test_a_dividend_stated_in_pounds_is_turned_into_the_pence_of_its_price(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    table = table_of()
+    table.iloc[4, COLUMNS.index("dividend")] = 0.12
+    service.listings["X.L"] = Listing(table, "GBp", "Europe/London", dividend_currency="GBP")
+    assert served(yahoo, ask("X.L", "XLON")).table["dividend"].iloc[4] == pytest.approx(12.0, rel=1e-12)
+
+
+def test_a_dividend_in_quite_another_currency_is_refused(service: StandIn, yahoo: YahooSource) -> None:
+    table = table_of()
+    table.iloc[4, COLUMNS.index("dividend")] = 0.12
+    service.listings["S0"] = Listing(table, "USD", dividend_currency="VND")
+    error = refusal(yahoo, ask("S0"))
+    assert error.outcome == "malformed"
+    assert "2024-01-08 is in VND, the price in USD" in str(error)
+
+
+def test_only_the_span_asked_for_is_downloaded_and_kept(service: StandIn, yahoo: YahooSource) -> None:
+    start, end = date(2024, 1, 22), date(2024, 1, 31)
+    got = served(yahoo, ask("S0", start=start, end=end)).table
+    assert [got.index[0].date(), got.index[-1].date()] == [start, end]
+    (query,) = service.charts("S0")
+    assert int(query["period1"]) == pd.Timestamp(start, tz="America/New_York").timestamp()
+    assert query["interval"] == "1d"
+
+
+@pytest.mark.parametrize("start", [date(2024, 3, 1), date(2090, 1, 1)])
+def test_a_span_without_rows_is_no_data(yahoo: YahooSource, start: date) -> None:
+    assert refusal(yahoo, ask("S0", start=start, end=date(2099, 1, 1))).outcome == "no data"
+
+
+def test_a_span_that_ended_before_the_rows_is_no_data(yahoo: YahooSource) -> None:
+    assert refusal(yahoo, ask("S0", start=date(2023, 1, 1), end=date(2023, 12, 31))).outcome == "no data"
+
+
+def test_an_answer_without_adjusted_closes_is_as_good(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "no adjclose")
+    assert served(yahoo, ask("S0")).table["close"].equals(service.listings["S0"].table["close"])
+
+
+def test_where_the_service_names_no_currency_the_universe_does(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["S0"] = Listing(table_of(), currency=None)
+    assert served(yahoo, ask("S0")).currency == "USD"
+
+
+# What goes wrong, by its true name
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "said", "attempts"),
+    [
+        ("404", "no such symbol", "No data found, symbol may be delisted", 1),
+        ("null", "no such symbol", "Yahoo knows no S0", 1),
+        ("no rows", "no data", "Data doesn't exist", 1),
+        ("429", "rate limited", "too many requests", 4),
+        ("401", "unreachable", "HTTP 401", 4),
+        ("500", "unreachable", "HTTP 500", 4),
+        ("404 page", "unreachable", "HTTP 404", 4),
+        ("html", "unreachable", "a web page", 4),
+        ("down", "unreachable", "a web page", 4),
+        ("cut", "unreachable", "missing", 2),
+        ("hang", "timed out", "did not finish", 3),
+        ("empty", "malformed", "0 characters", 2),
+        ("truncated", "malformed", "breaks off", 2),
+        ("no timestamp", "malformed", "lacks 'timestamp'", 2),
+        ("no closes", "malformed", "lacks 'quote'", 2),
+        ("no currency", "malformed", "lacks 'currency'", 2),
+    ],
+)
+def test_each_failure_has_its_outcome_and_its_number_of_attempts(
+    service: StandIn, yahoo: YahooSource, time: Time, fault: str, outcome: str, said: str, attempts: int
+) -> None:
+    service.misbehave("S0", fault)
+    error = refusal(yahoo, ask("S0"))
+    assert (error.outcome, said in str(error)) == (outcome, True)
+    assert f"({attempts} attempts)" in str(error) or attempts == 1
+    assert time.naps == [2.0, 4.0, 8.0][: attempts - 1]  # the pause grows; chance was 1 throughout
+    assert len(served(yahoo, ask("S1")).table) == 30
+
+
+def test_an_unknown_symbol_is_no_such_symbol(yahoo: YahooSource, time: Time) -> None:
+    assert refusal(yahoo, ask("NOPE")).outcome == "no such symbol"
+    assert time.naps == []
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "html", "truncated", "hang", "cut", "401"])
+def test_a_failure_that_passes_is_not_seen(service: StandIn, yahoo: YahooSource, fault: str) -> None:
+    service.misbehave("S0", fault, times=1)
+    assert len(served(yahoo, ask("S0")).table) == 30
+
+
+def test_retry_after_is_waited_for(service: StandIn, yahoo: YahooSource, time: Time) -> None:
+    service.misbehave("S0", "429 7", times=1)
+    served(yahoo, ask("S0"))
+    assert sum(time.naps) == pytest.approx(7.0)
+
+
+def test_a_rest_longer_than_our_patience_ends_the_asking(
+    service: StandIn, yahoo: YahooSource, time: Time
+) -> None:
+    service.misbehave("*", "429 3600")
+    assert "wait 3600 s" in str(refusal(yahoo, ask("S0")))
+    assert "not asked after a symbol failed" in str(refusal(yahoo, ask("S1")))
+    assert time.naps == []
+    assert (len(service.charts("S0")), len(service.charts("S1"))) == (1, 0)
+
+
+@pytest.mark.parametrize("fault", ["500", "429"])
+def test_after_five_symbols_in_a_row_the_others_are_not_asked(
+    service: StandIn, yahoo: YahooSource, fault: str
+) -> None:
+    service.misbehave("*", fault)
+    first = [refusal(yahoo, ask(f"S{number}")) for number in range(5)]
+    rest = [refusal(yahoo, ask(f"S{number}")) for number in range(5, 9)]
+    assert {each.outcome for each in first + rest} == {first[0].outcome}
+    assert all("not asked after 5 symbols in a row failed" in str(each) for each in rest)
+    assert not service.charts("S5")
+
+
+def test_one_symbol_that_works_starts_the_count_anew(service: StandIn, yahoo: YahooSource) -> None:
+    for number in (0, 1, 2, 3, 5, 6, 7, 8):
+        service.misbehave(f"S{number}", "500")
+    for number in range(9):
+        if number == 4:
+            served(yahoo, ask("S4"))
+        else:
+            assert "not asked" not in str(refusal(yahoo, ask(f"S{number}")))
+
+
+def test_unknown_symbols_say_nothing_about_the_service(yahoo: YahooSource) -> None:
+    for number in range(6):
+        assert refusal(yahoo, ask(f"NOPE{number}")).outcome == "no such symbol"
+    assert len(served(yahoo, ask("S0")).table) == 30
+
+
+def test_without_a_network_every_symbol_fails_soon_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, time: Time
+) -> None:
+    asked: list[str] = []
+
+    def unresolvable(self: Any, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+        asked.append(url.split("/")[2])
+        host = asked[-1]
+        raise DNSError(
+            f"Failed to perform, curl: (6) Could not resolve host: {host}. See https://curl.se/x", 6
+        )
+
+    monkeypatch.setattr(Session, "request", unresolvable)
+    yahoo = YahooSource(waiting=time.waiting(chance=0.5))
+    errors = [refusal(yahoo, ask(f"S{number}")) for number in range(40)]
+    assert {each.outcome for each in errors} == {"unreachable"}
+    assert str(errors[0]) == "Could not resolve host: query2.finance.yahoo.com (2 attempts)"
+    assert str(errors[-1]).startswith("not asked after 5 symbols in a row failed: Could not resolve host")
+    assert asked.count("query2.finance.yahoo.com") == 10
+    assert asked.count("fc.yahoo.com") == asked.count("guce.yahoo.com") == 1
+    assert sum(time.naps) < 10
+
+
+def test_a_port_where_nobody_listens_is_unreachable(time: Time) -> None:
+    with StandIn({}) as gone:
+        address = gone.url
+    error = refusal(YahooSource(address, QUICK, time.waiting()), ask("S0"))
+    assert error.outcome == "unreachable"
+    assert "ould not connect" in str(error)
+
+
+def test_prices_come_even_where_the_cookie_hosts_are_blocked(
+    monkeypatch: pytest.MonkeyPatch, service: StandIn, yahoo: YahooSource
+) -> None:
+    through: Callable[..., Any] = Session.request
+    blocked: list[str] = []
+
+    def blocking(self: Any, method: Any, url: str, *args: Any, **kwargs: Any) -> Any:
+        host = (kwargs.get("headers") or {}).get("X-Standin-Host")
+        if host in ("fc.yahoo.com", "guce.yahoo.com"):
+            blocked.append(host)
+            raise RequestException("Failed to perform, curl: (28) Connection timed out after 5000 ms", 28)
+        return through(self, method, url, *args, **kwargs)
+
+    monkeypatch.setattr(Session, "request", blocking)
+    assert all(len(served(yahoo, ask(f"S{number}")).table) == 30 for number in range(4))
+    assert sorted(blocked) == ["fc.yahoo.com", "guce.yahoo.com"]  # each waited for once in the whole run
+
+
+def test_prices_come_even_where_crumbs_are_rationed(service: StandIn, yahoo: YahooSource, time: Time) -> None:
+    service.crumb = Reply(429, b"Too Many Requests", {"Retry-After": "3600"}, "text/plain")
+    assert all(len(served(yahoo, ask(f"S{number}")).table) == 30 for number in range(4))
+    assert time.naps == []
+
+
+# Manners
+
+
+def test_requests_go_out_two_a_second(time: Time) -> None:
+    pace = Pace(0.5, lambda: time.now, time.sleep)
+    began = time.now
+    for _ in range(12):
+        pace.wait()
+    assert time.now - began == pytest.approx((12 - 2) / 2)
+
+
+def test_time_that_passed_anyway_is_not_waited_for_again(time: Time) -> None:
+    pace = Pace(0.5, lambda: time.now, time.sleep)
+    for _ in range(12):
+        pace.wait()
+        time.now += 3.0
+    assert time.naps == []
+
+
+def test_the_real_service_is_asked_at_two_requests_a_second_and_a_stand_in_at_once() -> None:
+    universe = Universe("u", "u", "u", {}, {}, {}, {}, {})
+    real = open_source(SourceSettings(universe))
+    near = open_source(SourceSettings(universe, base_url="http://127.0.0.1:80"))
+    assert isinstance(real, YahooSource) and isinstance(near, YahooSource)
+    assert (real._manners.interval, near._manners.interval) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "identity"),
+    [
+        ("", "yahoo"),
+        ("http://127.0.0.1:8123", "yahoo:127.0.0.1:8123"),
+        ("http://localhost:8123/", "yahoo:127.0.0.1:8123"),
+        ("http://[::1]:8123", "yahoo:[::1]:8123"),
+    ],
+)
+def test_rows_of_a_stand_in_are_kept_apart_from_yahoos(base_url: str, identity: str) -> None:
+    source = open_source(SourceSettings(Universe("u", "u", "u", {}, {}, {}, {}, {}), base_url=base_url))
+    assert source.identity == identity
+    assert source.version(ask("S0")) == ""
+    assert source.synthetic is False
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://example.com",
+        "http://10.0.0.1:80",
+        "https://127.0.0.1:80",
+        "http://127.0.0.1@example.com:80",
+        "http://127.0.0.1:80@example.com",
+        "http://user@127.0.0.1:80",
+        "http://127.0.0.1.example.com:80",
+        "http://127.0.0.1:80/path",
+        "http://127.0.0.1:80?x=1",
+        "http://127.0.0.1:99999",
+        "127.0.0.1:80",
+        "ftp://127.0.0.1",
+        "http://",
+        "nonsense",
+    ],
+)
+def test_only_this_machine_may_stand_in(base_url: str) -> None:
+    with pytest.raises(UserError, match="SCREENER_YAHOO_URL"):
+        open_source(SourceSettings(Universe("u", "u", "u", {}, {}, {}, {}, {}), base_url=base_url))
+
+
+def test_every_request_reaches_the_stand_in_and_knows_its_host(service: StandIn, yahoo: YahooSource) -> None:
+    served(yahoo, ask("S0"))
+    refusal(yahoo, ask("NOPE"))
+    assert {each.host for each in service.seen} == {
+        "fc.yahoo.com",
+        "query1.finance.yahoo.com",
+        "query2.finance.yahoo.com",
+        "guce.yahoo.com",
+        "consent.yahoo.com",
+    }
+
+
+def test_a_proxy_of_the_environment_does_not_come_between(
+    monkeypatch: pytest.MonkeyPatch, yahoo: YahooSource
+) -> None:
+    for name in ("http_proxy", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert len(served(yahoo, ask("S0")).table) == 30
+
+
+def test_yfinance_is_left_as_it_was_found_and_says_nothing(
+    service: StandIn, yahoo: YahooSource, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import yfinance
+    from yfinance import cache
+
+    def state() -> tuple[Any, ...]:
+        debug, network = yfinance.config.debug, yfinance.config.network
+        caches = cache._TzCacheManager._tz_cache, cache._CookieCacheManager._Cookie_cache
+        return (
+            debug.hide_exceptions,
+            network.retries,
+            caches,
+            logging.getLogger("yfinance").level,
+            warnings.filters[:],
+        )
+
+    before = state()
+    served(yahoo, ask("S0"))
+    service.misbehave("S1", "html")
+    refusal(yahoo, ask("S1"))
+    refusal(yahoo, ask("NOPE", mic="XXXX"))  # no zone: yfinance goes looking for one
+    assert state() == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_nothing_heavy_is_imported_before_the_first_symbol() -> None:
+    code = (
+        "import sys, screener.market.sources.yahoo as y; y.YahooSource();"
+        "print({'yfinance', 'curl_cffi'} & set(sys.modules))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert out.stdout.strip() == "set()"
+
+
+# Answers recorded from the real service
+
+
+@pytest.mark.skipif(not RECORDED.is_dir(), reason="recorded answers belong beside the project in ../shared")
+def test_recorded_answers_are_understood(service: StandIn, yahoo: YahooSource) -> None:
+    seen = {"split": 0, "dividend": 0, "no data": 0}
+    for path in sorted(RECORDED.glob("*.json")):
+        answer = json.loads(path.read_text(encoding="utf-8"))
+        results = (answer["body"].get("chart") or {}).get("result") if answer["status"] == 200 else None
+        if not results or results[0]["meta"]["dataGranularity"] != "1d":
+            continue
+        symbol, result = path.stem, results[0]
+        service.recorded[symbol.upper()] = json.dumps(answer["body"]).encode()
+        try:
+            bars = served(yahoo, PriceRequest(symbol, "", "", date(1990, 1, 1), date(2026, 7, 10)))
+        except SourceError as error:
+            assert error.outcome in ("no data", "malformed"), path.name
+            assert "timestamp" not in result, path.name
+            seen["no data"] += 1
+            continue
+        closes = [each for each in result["indicators"]["quote"][0]["close"] if each is not None]
+        assert bars.table["close"].tolist() == closes, path.name
+        assert bars.currency == result["meta"]["currency"]
+        for kind, column, empty in (("dividends", "dividend", 0.0), ("splits", "split", 1.0)):
+            events = (result.get("events") or {}).get(kind, {})
+            assert int((bars.table[column] != empty).sum()) == len(events), path.name
+            seen[column] += len(events)
+    assert all(seen.values())
+
+
+# The stand-in in a person's hands
+
+
+def test_a_folder_of_files_can_be_served_from_the_command_line(tmp_path: Path, time: Time) -> None:
+    (tmp_path / "6762.T.csv").write_text("date,close\n2024-01-04,2000\n2024-01-05,2010\n", encoding="utf-8")
+    (tmp_path / "AUDUSD=X.csv").write_text("date,close\n2024-01-04,0.67\n", encoding="utf-8")
+    command = [sys.executable, "-m", "tests.stand_in_yahoo", "--prices", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            assert server.stdout is not None
+            announced = server.stdout.readline().strip()
+            yahoo = YahooSource(announced.rpartition("SCREENER_YAHOO_URL=")[2], QUICK, time.waiting())
+            tdk, dollars = served(yahoo, ask("6762.T", "XTKS")), served(yahoo, ask("AUDUSD=X", ""))
+        finally:
+            server.terminate()
+    assert announced.startswith("2 symbols of")
+    assert (tdk.currency, dollars.currency) == ("JPY", "USD")
+    assert tdk.table["close"].tolist() == [2000.0, 2010.0]
+    assert tdk.table[["open", "high", "low", "volume"]].isna().all(axis=None)

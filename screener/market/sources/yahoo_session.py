@@ -1,0 +1,127 @@
+"""The HTTP session yfinance works through: paced, bounded in time, and remembering what each request met.
+
+It keeps what yfinance forgets (there a 429, a time-out and a web page all become "possibly delisted"), and it
+is where a stand-in on this machine takes the service's place. Judging what was met is yahoo.py's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from curl_cffi import CurlOpt
+from curl_cffi.requests import Response, Session
+from curl_cffi.requests.exceptions import ConnectionError as Unreached
+from curl_cffi.requests.exceptions import RequestException
+
+CHART = "/v8/finance/chart/"
+CHART_HOST = "query2.finance.yahoo.com"
+CONNECT_SECONDS = 5.0
+SIDE_SECONDS = 5.0  # cookies and crumbs; yfinance would wait 30 s for each, and prices come without them
+BURST = 2
+LONGEST_PATIENCE = 60.0  # a service that asks for a longer rest is not asked again in this run
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one request met: a status and a body, or the error that came instead (status 0)."""
+
+    host: str
+    path: str
+    status: int
+    text: str
+    retry_after: float | None  # seconds
+    error: RequestException | None
+
+
+class Pace:
+    """A token bucket in front of every request, and the rest a service asked for with Retry-After."""
+
+    def __init__(self, interval: float, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        """Allow a request every `interval` seconds, and BURST at once after a pause; 0 is no limit."""
+        self._interval, self._clock, self._sleep = interval, clock, sleep
+        self._bucket_full = self._not_before = clock()
+
+    def rest(self, seconds: float) -> None:
+        """Let no request out before this many seconds have passed."""
+        self._not_before = max(self._not_before, self._clock() + seconds)
+
+    def wait(self) -> None:
+        """Sleep until the next request may go out."""
+        now = self._clock()
+        start = max(now, self._not_before, self._bucket_full - (BURST - 1) * self._interval)
+        if start > now:
+            self._sleep(start - now)
+        self._bucket_full = max(self._bucket_full, start) + self._interval
+
+
+class RecordingSession(Session[Response]):
+    """A browser-like session that paces itself and remembers the last answer of the chart service."""
+
+    def __init__(self, pace: Pace, chart_seconds: float, stand_in: str = "") -> None:
+        """`stand_in` ("http://127.0.0.1:PORT" or "") receives every request in the service's place."""
+        # A stand-in is never reached through the proxy that the environment may name.
+        options: dict[Any, Any] = {CurlOpt.NOPROXY: "*"} if stand_in else {}
+        super().__init__(impersonate="chrome", curl_options=options)
+        self.chart: Answer | None = None  # forgotten by yahoo.py before each symbol
+        self.resting = False  # the service asked for a longer rest than we have patience
+        self._pace, self._chart_seconds, self._stand_in = pace, chart_seconds, stand_in
+        self._silent: set[str] = set()
+
+    def request(self, method: Any, url: str, *args: Any, **kwargs: Any) -> Response:
+        """Send one request when its time has come. Raises curl_cffi's RequestException."""
+        asked = urlsplit(url)
+        host, is_chart = asked.hostname or "", asked.path.startswith(CHART)
+        if self.resting:
+            raise Unreached(f"{host} asked for a rest and is left alone")
+        if host in self._silent:
+            raise Unreached(f"{host} did not answer before and is left alone")
+        self._pace.wait()
+        seconds = self._chart_seconds if is_chart else min(SIDE_SECONDS, self._chart_seconds)
+        connect = min(CONNECT_SECONDS, seconds / 2)
+        kwargs["timeout"] = (connect, seconds - connect)  # curl_cffi adds the two up
+        target = url
+        if self._stand_in:
+            target = self._stand_in + (asked.path or "/") + (f"?{asked.query}" if asked.query else "")
+            kwargs["headers"] = {**(kwargs.get("headers") or {}), "X-Standin-Host": host}
+            kwargs["allow_redirects"] = False  # a redirect would lead back to the real hosts
+        try:
+            response = super().request(method, target, *args, **kwargs)
+        except RequestException as error:
+            self._remember(Answer(host, asked.path, 0, "", None, error))
+            raise
+        if self._stand_in:
+            response.url = url
+        text = response.text if is_chart else ""
+        self._remember(Answer(host, asked.path, response.status_code, text, _retry_after(response), None))
+        return response
+
+    def _remember(self, answer: Answer) -> None:
+        if not answer.path.startswith(CHART):
+            if answer.error is not None and answer.host != CHART_HOST:
+                self._silent.add(answer.host)  # ad blockers cut off the cookie hosts; ask each of them once
+            return
+        self.chart = answer
+        if answer.retry_after is not None:
+            self.resting = answer.retry_after > LONGEST_PATIENCE
+            self._pace.rest(0.0 if self.resting else answer.retry_after)
+
+
+def _retry_after(response: Response) -> float | None:
+    """Return Retry-After in seconds; a date in it counts from the answer's own Date. None if unsaid."""
+    asked = (response.headers.get("Retry-After") or "").strip()
+    if asked.isdigit():
+        return float(asked)
+    then, now = _moment(asked), _moment(response.headers.get("Date") or "")
+    return None if then is None or now is None else max(0.0, (then - now).total_seconds())
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text)
+    except ValueError:
+        return None
