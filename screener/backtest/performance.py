@@ -107,17 +107,6 @@ def weekly_wealth(wealth: pd.Series) -> pd.Series:
     return pd.Series(wealth.to_numpy()[rows], index=anchors)
 
 
-def monthly_returns(wealth: pd.Series) -> pd.DataFrame:
-    """Return year × month (1 to 12) simple returns, NaN where there is no wealth; the first month is partial."""
-    ends = wealth.groupby(pd.DatetimeIndex(wealth.index).to_period("M")).last()
-    starts = ends.shift(1)
-    starts.iloc[0] = wealth.iloc[0]
-    returns = ends / starts - 1.0
-    periods = pd.PeriodIndex(returns.index)
-    table = pd.DataFrame({"year": periods.year, "month": periods.month, "return": returns.to_numpy()})
-    return table.pivot(index="year", columns="month", values="return").reindex(columns=range(1, 13))
-
-
 def _years(wealth: pd.Series) -> float:
     return float((wealth.index[-1] - wealth.index[0]).days) / 365.25
 

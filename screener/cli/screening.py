@@ -39,6 +39,9 @@ def screen(
     explain: Annotated[
         str, typer.Option("--explain", metavar="SYMBOL", help="One name against every rule.")
     ] = "",
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="List the metrics that rules may use, and end.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Screen and rank the universe. Example: screener screen --source sample --top 10."""
@@ -46,6 +49,9 @@ def screen(
     from screener.api import screen as run
     from screener.screening.rules import parse_rule
 
+    if metrics:
+        _list_metrics()
+        return
     rules = [parse_rule(each) for each in rule or []]
     with progress("prices") as show:
         market = load_market(request, show)
@@ -57,6 +63,13 @@ def screen(
     else:
         _print(market, result, top)
     finish(market, quietly=as_json)
+
+
+def _list_metrics() -> None:
+    from screener.screening.metrics import METRICS
+
+    columns = [Column("Metric"), Column("Unit"), Column("What it is", flexible=True)]
+    print_table(columns, [[name, each.unit, each.description] for name, each in METRICS.items()])
 
 
 def _print(market: Market, result: ScreenResult, top: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
@@ -251,8 +251,3 @@ def _with_rate(state: SymbolState, rate: pd.Series, currency: str, base: str) ->
         trouble = f"no exchange rate from {currency} to {base} after {known[-1].date()}"
         return replace(state, state="stale", reason=f"{state.reason}; {trouble}" if state.reason else trouble)
     return state
-
-
-def symbols_by_state(states: Iterable[SymbolState], name: str) -> tuple[str, ...]:
-    """Return the symbols in one state, sorted."""
-    return tuple(sorted(each.symbol for each in states if each.state == name))

@@ -19,36 +19,32 @@ ADV_SESSIONS, FEWEST_ADV_SESSIONS = 63, 20
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is shown: its unit decides the format, `better` which way a ranking usually runs."""
+    """How a metric is called and shown; its unit decides the format."""
 
     label: str
     unit: str  # fraction, base currency, sessions, ratio
-    better: str  # higher, lower, neither
     description: str
 
 
 METRICS = {
-    "return_1w": Metric("1-week return", "fraction", "higher", "total return over 7 days"),
-    "return_1m": Metric("1-month return", "fraction", "higher", "total return over one month"),
-    "return_3m": Metric("3-month return", "fraction", "higher", "total return over three months"),
-    "return_6m": Metric("6-month return", "fraction", "higher", "total return over six months"),
-    "return_12m": Metric("12-month return", "fraction", "higher", "total return over twelve months"),
+    "return_1w": Metric("1-week return", "fraction", "total return over 7 days"),
+    "return_1m": Metric("1-month return", "fraction", "total return over one month"),
+    "return_3m": Metric("3-month return", "fraction", "total return over three months"),
+    "return_6m": Metric("6-month return", "fraction", "total return over six months"),
+    "return_12m": Metric("12-month return", "fraction", "total return over twelve months"),
     "momentum_12_1": Metric(
-        "12−1 momentum", "fraction", "higher", "total return from twelve months ago to one month ago"
+        "12−1 momentum", "fraction", "total return from twelve months ago to one month ago"
     ),
-    "volatility": Metric("volatility", "fraction", "lower", "annualised, from the last 52 weekly returns"),
-    "max_drawdown": Metric(
-        "maximum drawdown", "fraction", "lower", "largest fall from a peak in twelve months"
-    ),
-    "distance_from_high": Metric("distance from the 52-week high", "fraction", "higher", "price / high − 1"),
+    "volatility": Metric("volatility", "fraction", "annualised, from the last 52 weekly returns"),
+    "max_drawdown": Metric("maximum drawdown", "fraction", "largest fall from a peak in twelve months"),
+    "distance_from_high": Metric("distance from the 52-week high", "fraction", "price / high − 1"),
     "adv": Metric(
         "average daily value traded",
         "base currency",
-        "higher",
         "mean over the sessions traded of the last 63",
     ),
-    "history_days": Metric("history", "sessions", "higher", "sessions with a bar since listing"),
-    "beta": Metric("beta", "ratio", "neither", "to the benchmark, from the last 104 weekly returns"),
+    "history_days": Metric("history", "sessions", "sessions with a bar since listing"),
+    "beta": Metric("beta", "ratio", "to the benchmark, from the last 104 weekly returns"),
 }
 
 

@@ -7,7 +7,6 @@ from screener.backtest.performance import (
     conditional_value_at_risk,
     drawdowns,
     maximum_drawdown,
-    monthly_returns,
     summarise,
 )
 
@@ -89,10 +88,3 @@ def test_what_is_not_defined_is_nan_and_not_infinite() -> None:
     assert flat.volatility == 0 and np.isnan(flat.sharpe_ratio) and np.isnan(flat.calmar_ratio)
     with pytest.raises(ValueError, match="two sessions"):
         summarise(wealth_of([]))
-
-
-def test_monthly_returns_multiply_to_the_total() -> None:
-    wealth = wealth_of(RANDOM[:400])
-    table = monthly_returns(wealth)
-    assert list(table.columns) == list(range(1, 13))
-    assert np.nanprod(1 + table.to_numpy()) == pytest.approx(wealth.iloc[-1])

@@ -500,3 +500,12 @@ def test_the_real_prices_make_a_report_that_says_what_is_old(
     for symbol in ("5803.T", "6501.T", "NVDA", "AMD", "AVGO"):
         assert states[symbol] == "fresh", symbol
     assert "stale" not in states.values()
+
+
+def test_the_metrics_that_rules_may_use_are_listed_without_asking_for_prices(
+    run: Run, tmp_path: Path
+) -> None:
+    ran = run("screen", "--metrics", "--store", tmp_path / "never.duckdb")
+    assert ran.code == 0
+    assert "momentum_12_1" in ran.out and "total return from twelve months ago" in ran.out
+    assert not (tmp_path / "never.duckdb").exists()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screener.market.bars import Bars, bars_table
-from screener.market.panel import STALE_AFTER, PricePanel, build, symbols_by_state
+from screener.market.panel import STALE_AFTER, PricePanel, build
 from screener.market.sessions import sessions_between
 from screener.universe.model import Instrument
 
@@ -136,7 +136,6 @@ def test_states_name_stale_missing_delisted_and_not_yet_listed_names() -> None:
     }
     assert states["STALE"].sessions_missed == 3
     assert "3 New York sessions missing" in states["STALE"].reason
-    assert symbols_by_state(states.values(), "stale") == ("STALE",)
 
 
 def test_a_session_that_has_not_closed_yet_is_not_missed() -> None:

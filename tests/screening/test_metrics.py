@@ -111,7 +111,7 @@ def test_every_metric_is_described_and_computed() -> None:
     metrics = compute_metrics(panel_of({"A": random_walk()}), None)
     assert list(metrics.columns) == list(METRICS)
     assert {each.unit for each in METRICS.values()} <= {"fraction", "base currency", "sessions", "ratio"}
-    assert {each.better for each in METRICS.values()} <= {"higher", "lower", "neither"}
+    assert all(each.description for each in METRICS.values())
 
 
 def test_an_unknown_metric_is_named_with_the_nearest() -> None:
