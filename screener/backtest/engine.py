@@ -54,7 +54,7 @@ def simulate(
     """Trade a schedule and return what came of it.
 
     Decided at the end of date t, when every exchange's close of t is in, each name fills at the close of its
-    own first later session: target weight × wealth at that close / price. An order that has not filled when
+    own first later session: target weight × wealth after costs at that close / price. An order that has not filled when
     the next decision falls is superseded by it. Valuation keeps a name's last price while it does not trade.
     recoveries: delisted symbol → date, and the fraction of its last price that holders received (None: all
     of it); on the first session on or after that date it becomes cash, without cost.
@@ -197,7 +197,9 @@ def _run(
             held[numbers] = 0.0
             continue
         wealth = money + float(held @ prices)
-        wanted = targets[event.rebalance, numbers] * wealth / prices[numbers]
+        current = held[numbers] * prices[numbers]
+        weights = targets[event.rebalance, numbers]
+        wanted = weights * _wealth_after_costs(wealth, weights, current, costs) / prices[numbers]
         change = wanted - held[numbers]
         value = change * prices[numbers]
         cost = np.abs(value) * costs.of(1.0)
@@ -210,6 +212,21 @@ def _run(
         ]
     shares[written:], cash[written:] = held, money
     return shares, cash, fills
+
+
+def _wealth_after_costs(wealth: float, weights: Floats, current: Floats, costs: Costs) -> float:
+    """Return W with W + rate · Σ|w·W − current| = wealth, so that trading pays for itself and borrows nothing.
+
+    The left side is increasing, convex and piecewise linear in W: Newton from above ends on it exactly.
+    """
+    rate, after = costs.of(1.0), wealth
+    for _ in range(len(weights) + 2):
+        change = weights * after - current
+        excess = after + rate * float(np.abs(change).sum()) - wealth
+        if excess <= 1e-15 * wealth:
+            break
+        after -= excess / (1.0 + rate * float((weights * np.sign(change)).sum()))
+    return after
 
 
 def _events(decided: Indices, book: _Book) -> list[_Event]:

@@ -15,8 +15,8 @@ class Costs:
     bps: float = 15.0
 
     def __post_init__(self) -> None:
-        if not isfinite(self.bps) or not 0 <= self.bps <= 10_000:
-            raise UserError(f"costs must be between 0 and 10,000 basis points, not {self.bps:g}")
+        if not isfinite(self.bps) or not 0 <= self.bps <= 5_000:
+            raise UserError(f"costs must be between 0 and 5,000 basis points, not {self.bps:g}")
 
     def of(self, value_traded: float) -> float:
         """Return the cost of trading a value, both in base currency."""

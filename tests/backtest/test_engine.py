@@ -53,18 +53,18 @@ def test_a_week_worked_by_hand() -> None:
         rebalance(date(2026, 1, 6), {"GONE": 0.25, "TOKYO": 0.5}),
     ]
     got = simulate(schedule, WORKED, Costs(10), {"GONE": (date(2026, 1, 9), 0.8)})
-    # 6 Jan: wealth 1; buy 0.25/10 = 0.025 GONE and 0.5/110 NYSE; cost 0.1 % of 0.75
-    cash_6 = 1 - 0.75 - 0.00075
-    wealth_6 = cash_6 + 0.75
-    # 7 Jan: NYSE 121, so wealth rises by a tenth of 0.5; NYSE is sold, GONE brought to 25 %; Tokyo is shut
-    wealth_7 = cash_6 + 0.25 + 0.55
-    gone_7 = 0.25 * wealth_7
-    cash_7 = cash_6 + 0.55 - (gone_7 - 0.25) - 0.001 * (0.55 + abs(gone_7 - 0.25))
-    after_7 = cash_7 + gone_7
-    # 8 Jan: Tokyo opens at 60 and is bought for half of what there is
-    tokyo_8 = 0.5 * after_7
-    cash_8 = cash_7 - tokyo_8 * 1.001
-    after_8 = cash_8 + gone_7 + tokyo_8
+    # 6 Jan: wealth 1 and cost 0.1 % of 75 % of what is left: W + 0.001 * 0.75 W = 1
+    wealth_6 = 1 / 1.00075
+    gone_6, nyse_6, cash_6 = 0.25 * wealth_6, 0.5 * wealth_6, 0.25 * wealth_6
+    # 7 Jan: NYSE rises by a tenth and is sold, GONE is brought to 25 % of W; Tokyo is shut.
+    # W + 0.001 * (1.1 nyse_6 + 0.25 W - gone_6) = cash_6 + gone_6 + 1.1 nyse_6
+    before_7 = cash_6 + gone_6 + 1.1 * nyse_6
+    after_7 = (before_7 - 0.001 * (1.1 * nyse_6 - gone_6)) / (1 + 0.001 * 0.25)
+    gone_7 = 0.25 * after_7
+    # 8 Jan: Tokyo opens at 60 and is bought for half of W: W + 0.001 * 0.5 W = after_7
+    after_8 = after_7 / 1.0005
+    tokyo_8 = 0.5 * after_8
+    cash_8 = after_8 - gone_7 - tokyo_8
     # 9 Jan: GONE becomes cash at 80 % of its last price
     after_9 = cash_8 + 0.8 * gone_7 + tokyo_8
     assert got.wealth.to_list() == pytest.approx([1.0, wealth_6, after_7, after_8, after_9], abs=1e-12)
@@ -83,9 +83,19 @@ def test_a_week_worked_by_hand() -> None:
 def test_wealth_falls_by_exactly_the_cost_of_the_first_trade() -> None:
     flat = panel_of(pd.DataFrame({"A": 100.0, "B": 50.0}, index=WEEK))
     got = simulate([rebalance(date(2026, 1, 5), {"A": 0.6, "B": 0.3})], flat, Costs(25), {})
-    assert got.wealth.to_list() == pytest.approx([1.0] + [1 - 0.9 * 0.0025] * 4, abs=1e-15)
+    assert got.wealth.to_list() == pytest.approx([1.0] + [1 / (1 + 0.9 * 0.0025)] * 4, abs=1e-15)
+    assert got.wealth.iloc[1] == pytest.approx(1 - got.trades["cost"].sum(), abs=1e-15)
     assert got.gross.to_list() == [1.0] * 5
-    assert got.trades["cost"].sum() == pytest.approx(0.9 * 0.0025)
+    assert got.trades["cost"].sum() == pytest.approx(0.0025 * got.trades["value"].sum())
+
+
+@pytest.mark.parametrize("bps", [15.0, 500.0, 5000.0])
+def test_a_fully_invested_portfolio_borrows_nothing_to_pay_its_costs(bps: float) -> None:
+    prices = pd.DataFrame({"A": [10.0, 10.0, 20.0, 20.0, 20.0], "B": 10.0}, index=WEEK)
+    schedule = [rebalance(date(2026, 1, 5), {"A": 0.5, "B": 0.5}), rebalance(date(2026, 1, 7), {"B": 1.0})]
+    got = simulate(schedule, panel_of(prices), Costs(bps), {})
+    assert got.cash.iloc[1:].abs().max() < 1e-12
+    assert got.weights_held.iloc[-1].to_list() == pytest.approx([0.0, 1.0])
 
 
 def test_nothing_chosen_keeps_the_cash() -> None:
@@ -210,8 +220,16 @@ def slow_twin(
         ]
         if ready and pending is not None:
             total = cash + sum(shares[symbol] * last[symbol] for symbol in panel.symbols if symbol in last)
+            low, high = 0.0, total
+            for _ in range(200):  # by bisection, where the engine takes Newton steps
+                after = (low + high) / 2
+                moved = sum(
+                    abs(float(pending.weights.get(each, 0.0)) * after - shares[each] * last[each])
+                    for each in ready
+                )
+                low, high = (low, after) if after + moved * bps / 1e4 > total else (after, high)
             for symbol in ready:
-                wanted = float(pending.weights.get(symbol, 0.0)) * total / last[symbol]
+                wanted = float(pending.weights.get(symbol, 0.0)) * after / last[symbol]
                 value = (wanted - shares[symbol]) * last[symbol]
                 cash -= value + abs(value) * bps / 1e4
                 shares[symbol] = wanted
