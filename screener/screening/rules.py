@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from screener.errors import UserError, unknown
+from screener.errors import UserError, raise_all, unknown
 from screener.screening.metrics import METRICS, metric_named
 from screener.universe.model import ScreenRule, ScreenSpec
 
@@ -42,7 +42,7 @@ def parse_rule(text: str) -> ScreenRule:
         rule = ScreenRule(metric, comparison, float(bound))
     except ValueError:
         rule = None
-    if rule is None or np.isnan(rule.bound):
+    if rule is None or not np.isfinite(rule.bound):
         raise UserError(
             f"--rule {text!r} is not a rule; write metric, comparison and number, such as 'adv>=2e6'"
         )
@@ -52,8 +52,9 @@ def parse_rule(text: str) -> ScreenRule:
 
 
 def rule_name(rule: ScreenRule) -> str:
-    """Return a rule as it heads its column: "adv >= 1e+06"."""
-    return f"{rule.metric} {rule.comparison} {rule.bound:g}"
+    """Return a rule as it heads its column: "adv >= 1e+06". Different rules have different names."""
+    short = f"{rule.bound:g}"
+    return f"{rule.metric} {rule.comparison} {short if float(short) == rule.bound else repr(rule.bound)}"
 
 
 def describe(rule: ScreenRule) -> str:
@@ -66,7 +67,8 @@ def describe(rule: ScreenRule) -> str:
 def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
     """Judge every symbol of a metrics table. A missing metric fails its rule and is named.
 
-    metrics: N × M as compute_metrics gives it. Raises UserError for a metric or comparison that is unknown.
+    metrics: N × M as compute_metrics gives it. Raises UserError for a metric or comparison that is unknown,
+    and for a ranking in which every weight is 0.
     """
     _check(spec)
     passed = pd.DataFrame(
@@ -105,8 +107,9 @@ def _check(spec: ScreenSpec) -> None:
             problems.append(
                 f"screen {spec.key!r}: {unknown('comparison', rule.comparison, list(COMPARISONS))}"
             )
-    if problems:
-        raise UserError(*problems)
+    if spec.rank_by and not any(weight for _, weight in spec.rank_by):
+        problems.append(f"screen {spec.key!r}: every weight of rank_by is 0; give one metric a weight")
+    raise_all(problems)
 
 
 def _holds(rule: ScreenRule, values: pd.Series) -> pd.Series:
@@ -130,15 +133,20 @@ def _reason(rule: ScreenRule, value: float) -> str:
     label = METRICS[rule.metric].label
     if np.isnan(value):
         return f"{label} is unknown"
-    unit = METRICS[rule.metric].unit
-    return f"{label} {_shown(value, unit)} is {FALLS_SHORT[rule.comparison]} {_shown(rule.bound, unit)}"
+    unit, extra = METRICS[rule.metric].unit, 0
+    # a near miss gets the decimals that tell the two numbers apart
+    while value != rule.bound and _shown(value, unit, extra) == _shown(rule.bound, unit, extra) and extra < 9:
+        extra += 1
+    bound = _shown(rule.bound, unit, extra)
+    return f"{label} {_shown(value, unit, extra)} is {FALLS_SHORT[rule.comparison]} {bound}"
 
 
-def _shown(value: float, unit: str) -> str:
+def _shown(value: float, unit: str, extra: int = 0) -> str:
+    """Return a value as a person reads it, with `extra` decimals more than usual."""
     sign = "−" if value < 0 else ""
     size = abs(value)
     if unit == "fraction":
-        return f"{sign}{size:.1%}"
+        return f"{sign}{size:.{1 + extra}%}"
     if unit == "base currency":
-        return f"{sign}{size / 1e6:,.2f} M"
-    return f"{sign}{size:,.0f} sessions" if unit == "sessions" else f"{sign}{size:.2f}"
+        return f"{sign}{size / 1e6:,.{2 + extra}f} M"
+    return f"{sign}{size:,.{extra}f} sessions" if unit == "sessions" else f"{sign}{size:.{2 + extra}f}"

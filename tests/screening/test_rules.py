@@ -62,6 +62,35 @@ def test_a_missing_ranking_metric_ranks_last_and_ties_go_by_symbol() -> None:
     assert list(evaluate(SPEC, table(rows)).rank.index) == ["A", "B", "NEW"]
 
 
+def test_two_bounds_that_round_alike_are_two_rules() -> None:
+    rules = (ScreenRule("adv", ">=", 1234568.0), ScreenRule("adv", ">=", 1234567.0))
+    result = evaluate(
+        ScreenSpec("s", "S", "S", rules, (("adv", 1.0),)), table({"A": {"adv": 1234567.5}, "B": {"adv": 2e6}})
+    )
+    assert list(result.passed.columns) == ["adv >= 1234568.0", "adv >= 1234567.0"]
+    assert result.rank.to_dict() == {"B": 1}
+
+
+def test_a_near_miss_is_told_with_the_decimals_that_show_it() -> None:
+    metrics = table({"A": {"adv": 1_999_999.0, "volatility": 0.50004}})
+    assert evaluate(SPEC, metrics).reasons["A"] == (
+        "average daily value traded 1.999999 M is below 2.000000 M",
+        "volatility 50.004% is above 50.000%",
+    )
+
+
+def test_a_value_that_must_be_above_its_bound_and_equals_it_is_told_plainly() -> None:
+    spec = ScreenSpec("s", "S", "S", (ScreenRule("return_6m", ">", 0.0),), (("adv", 1.0),))
+    reasons = evaluate(spec, table({"A": {"return_6m": 0.0}, "B": {"return_6m": -0.032}})).reasons
+    assert reasons["A"] == ("6-month return 0.0% is not above 0.0%",)
+    assert reasons["B"] == ("6-month return −3.2% is not above 0.0%",)
+
+
+def test_a_ranking_without_any_weight_is_refused() -> None:
+    with pytest.raises(UserError, match="every weight of rank_by is 0"):
+        evaluate(ScreenSpec("s", "S", "S", (), (("adv", 0.0),)), METRICS_TABLE)
+
+
 def test_nobody_passing_is_an_empty_ranking() -> None:
     result = evaluate(SPEC, METRICS_TABLE.loc[["THIN"]])
     assert len(result.rank) == 0 and set(result.reasons) == {"THIN"}
@@ -95,7 +124,9 @@ def test_rules_are_read_from_the_command_line(text: str, rule: ScreenRule) -> No
     assert parse_rule(text) == rule
 
 
-@pytest.mark.parametrize("text", ["adv", "adv=2", "adv>=", ">=2", "adv>=two", "adv>=nan", "adv>=1>=2", ""])
+@pytest.mark.parametrize(
+    "text", ["adv", "adv=2", "adv>=", ">=2", "adv>=two", "adv>=nan", "adv>=inf", "adv>=1>=2", ""]
+)
 def test_what_is_no_rule_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UserError, match="adv>=2e6"):
         parse_rule(text)
