@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
+from math import fsum
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +25,7 @@ class Backtest:
     """What a schedule of rebalances would have done, in base currency, starting from wealth 1.
 
     wealth: T, from the first decision on, after costs. gross: T, the same targets traded without costs.
-    weights_held: T × N, fractions of wealth at each close. cash: T, fraction of wealth; briefly negative
-    while a sale waits for a shut exchange, which settlement bridges.
+    weights_held: T × N, fractions of wealth at each close. cash: T, fraction of wealth, never negative.
     trades: one row a fill: session, symbol, shares, price, value, cost, decided_on.
     turnover: one row a rebalance, indexed by decided_on: Σ |value traded| / wealth / 2 (one-way).
     """
@@ -54,18 +55,17 @@ def simulate(
     """Trade a schedule and return what came of it.
 
     Decided at the end of date t, when every exchange's close of t is in, each name fills at the close of its
-    own first later session: target weight × wealth after costs at that close / price. An order that has not filled when
-    the next decision falls is superseded by it. Valuation keeps a name's last price while it does not trade.
+    own first later session: target weight × wealth after costs at that close / price. Purchases are paid from
+    cash at hand: while a sale waits for a shut exchange they are cut in proportion, and nothing is borrowed. An
+    order that has not filled when the next decision falls is superseded by it. Valuation keeps a name's last
+    price while it does not trade.
     recoveries: delisted symbol → date, and the fraction of its last price that holders received (None: all
     of it); on the first session on or after that date it becomes cash, without cost.
-    Raises ValueError when the schedule is empty or names a symbol the panel does not have.
+    Raises ValueError when the schedule is empty, not in the order of its dates or later than the panel, or
+    when it names a symbol the panel does not have.
     """
-    if not schedule:
-        raise ValueError("a backtest needs at least one rebalance")
+    _check(schedule, panel)
     symbols = sorted({str(symbol) for each in schedule for symbol in each.weights.index})
-    missing = set(symbols) - set(panel.symbols)
-    if missing:
-        raise ValueError(f"the panel has no {', '.join(sorted(missing))}")
     start = int(panel.sessions.searchsorted(pd.Timestamp(schedule[0].decided_on)))
     book = _Book.of(panel, symbols, start, recoveries)
     decided = np.array(
@@ -77,8 +77,7 @@ def simulate(
     gross_shares, gross_cash, _ = (
         _run(targets, events, book, Costs(0.0)) if costs.bps else (shares, cash, fills)
     )
-    wealth = cash + np.einsum("tn,tn->t", shares, book.prices)
-    gross = gross_cash + np.einsum("tn,tn->t", gross_shares, book.prices)
+    wealth, gross = cash + _value(shares, book.prices), gross_cash + _value(gross_shares, book.prices)
     # a portfolio that lost everything holds nothing
     per_wealth = np.divide(1.0, wealth, out=np.zeros_like(wealth), where=wealth > 0)
     return Backtest(
@@ -94,6 +93,19 @@ def simulate(
         turnover=_turnover(schedule, decided, fills, wealth),
         cost_bps=costs.bps,
     )
+
+
+def _check(schedule: Sequence[Rebalance], panel: PricePanel) -> None:
+    if not schedule:
+        raise ValueError("a backtest needs at least one rebalance")
+    dates = [each.decided_on for each in schedule]
+    if any(later <= earlier for earlier, later in pairwise(dates)):
+        raise ValueError("the dates of a schedule must strictly increase")
+    if not len(panel.sessions) or dates[-1] > panel.sessions[-1].date():
+        raise ValueError(f"the panel ends before the decision of {dates[-1]}")
+    missing = {str(symbol) for each in schedule for symbol in each.weights.index} - set(panel.symbols)
+    if missing:
+        raise ValueError(f"the panel has no {', '.join(sorted(missing))}")
 
 
 def _trade_table(
@@ -178,6 +190,18 @@ class _Book:
         return _Book(filled, next_traded, exit_row, recovery, dates)
 
 
+def _value(shares: Floats, prices: Floats) -> Floats:
+    """Return Σ shares × price at each of T closes, T × N and T × N → T.
+
+    Names are added one after another, and `_run` sums exactly, so that neither a name that is not held nor a
+    row that comes later changes a bit: what is in the schedule after a date never reaches wealth before it.
+    """
+    total = np.zeros(len(prices))
+    for held, price in zip(shares.T, prices.T, strict=True):
+        total += held * price
+    return total
+
+
 def _run(
     targets: Floats, events: list[_Event], book: _Book, costs: Costs
 ) -> tuple[Floats, Floats, list[_Fill]]:
@@ -193,18 +217,19 @@ def _run(
         prices, numbers = book.prices[event.row], event.numbers
         held = held.copy()
         if event.rebalance < 0:
-            money += float((held[numbers] * prices[numbers] * book.recovery[numbers]).sum())
+            money += fsum(held[numbers] * prices[numbers] * book.recovery[numbers])
             held[numbers] = 0.0
             continue
-        wealth = money + float(held @ prices)
+        wealth = money + fsum(held * prices)
         current = held[numbers] * prices[numbers]
         weights = targets[event.rebalance, numbers]
         wanted = weights * _wealth_after_costs(wealth, weights, current, costs) / prices[numbers]
+        wanted = _affordable(wanted, held[numbers], prices[numbers], money, costs)
         change = wanted - held[numbers]
         value = change * prices[numbers]
         cost = np.abs(value) * costs.of(1.0)
         held[numbers] = wanted
-        money -= float(value.sum() + cost.sum())
+        money = max(money - fsum(value) - fsum(cost), 0.0)  # below 0 only by rounding
         fills += [
             _Fill(event.row, int(k), float(d), float(prices[k]), float(v), float(c), event.rebalance)
             for k, d, v, c in zip(numbers, change, value, cost, strict=True)
@@ -222,11 +247,26 @@ def _wealth_after_costs(wealth: float, weights: Floats, current: Floats, costs: 
     rate, after = costs.of(1.0), wealth
     for _ in range(len(weights) + 2):
         change = weights * after - current
-        excess = after + rate * float(np.abs(change).sum()) - wealth
+        excess = after + rate * fsum(np.abs(change)) - wealth
         if excess <= 1e-15 * wealth:
             break
-        after -= excess / (1.0 + rate * float((weights * np.sign(change)).sum()))
+        after -= excess / (1.0 + rate * fsum(weights * np.sign(change)))
     return after
+
+
+def _affordable(wanted: Floats, held: Floats, prices: Floats, money: float, costs: Costs) -> Floats:
+    """Return the shares wanted, with purchases cut in proportion to what cash and this session's sales pay for.
+
+    Exchanges fill on different days. Sized on wealth alone, what fills last would be bought on credit whenever
+    what filled first has risen or a sale is still waiting, and the loan would run to the next rebalance.
+    """
+    rate, change = costs.of(1.0), (wanted - held) * prices
+    bought = change > 0
+    needed = fsum(change[bought]) * (1.0 + rate)
+    available = money - fsum(change[~bought]) * (1.0 - rate)
+    if needed <= available:
+        return wanted
+    return np.where(bought, held + (wanted - held) * (available / needed), wanted)
 
 
 def _events(decided: Indices, book: _Book) -> list[_Event]:
@@ -252,4 +292,6 @@ def _turnover(
     for fill in fills:
         traded[fill.rebalance] += abs(fill.value)
     index = pd.DatetimeIndex([each.decided_on for each in schedule], name="decided_on").as_unit("s")
-    return pd.Series(traded / wealth[decided] / 2, index=index, name="turnover")
+    before = wealth[decided]
+    per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
+    return pd.Series(traded * per_wealth, index=index, name="turnover")

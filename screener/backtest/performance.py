@@ -44,15 +44,16 @@ def summarise(
 ) -> Performance:
     """Return the statistics of a wealth series; what lacks its input is NaN.
 
-    wealth: T ≥ 2, > 0, no NaN, indexed by sessions. benchmark, gross: on the same sessions. turnover: one-way,
-    a row a rebalance. risk_free_rate: annual fraction. The united calendar has more rows than an exchange has
-    sessions, so rates are annualised by the rows there really are in a year. Figures relative to the benchmark
-    are of weekly returns, because the two close at different hours. Raises ValueError if T < 2.
+    wealth: T ≥ 2, ≥ 0, no NaN, indexed by sessions; once it is 0 its returns are 0. benchmark, gross: on the
+    same sessions. turnover: one-way, a row a rebalance. risk_free_rate: annual fraction. The united calendar has
+    more rows than an exchange has sessions, so rates are annualised by the rows there really are in a year.
+    Figures relative to the benchmark are of weekly returns, because the two close at different hours.
+    Raises ValueError if T < 2.
     """
     if len(wealth) < 2:
         raise ValueError("a performance needs at least two sessions")
     years = _years(wealth)
-    returns = wealth.to_numpy()[1:] / wealth.to_numpy()[:-1] - 1.0
+    returns = simple_returns(wealth)
     per_year = len(returns) / years
     excess = returns - risk_free_rate / per_year
     volatility = float(returns.std(ddof=1) * np.sqrt(per_year)) if len(returns) > 1 else float("nan")
@@ -78,6 +79,13 @@ def summarise(
     )
 
 
+def simple_returns(wealth: pd.Series) -> Floats:
+    """Return the T − 1 simple returns; where nothing was left to lose, 0."""
+    levels = wealth.to_numpy(dtype=float)
+    growth = np.divide(levels[1:], levels[:-1], out=np.ones(len(levels) - 1), where=levels[:-1] > 0)
+    return np.asarray(growth - 1.0)
+
+
 def cagr(wealth: pd.Series) -> float:
     """Return the compound annual growth rate over actual days / 365.25."""
     return float((wealth.iloc[-1] / wealth.iloc[0]) ** (1.0 / _years(wealth)) - 1.0)
@@ -90,7 +98,7 @@ def drawdowns(wealth: pd.Series) -> pd.Series:
 
 def maximum_drawdown(wealth: pd.Series) -> float:
     """Return the largest peak-to-trough loss, a fraction in [0, 1] (Magdon-Ismail & Atiya 2004)."""
-    return float(-drawdowns(wealth).min())
+    return float(abs(drawdowns(wealth).min()))
 
 
 def conditional_value_at_risk(returns: Floats, tail: float) -> float:
@@ -119,8 +127,7 @@ def _relative(wealth: pd.Series, benchmark: pd.Series | None) -> tuple[float, fl
     """Return beta, tracking error and information ratio of weekly returns against the benchmark."""
     if benchmark is None:
         return float("nan"), float("nan"), float("nan")
-    own = weekly_wealth(wealth).pct_change().to_numpy()[1:]
-    other = weekly_wealth(benchmark).pct_change().to_numpy()[1:]
+    own, other = simple_returns(weekly_wealth(wealth)), simple_returns(weekly_wealth(benchmark))
     if len(own) < FEWEST_WEEKS:
         return float("nan"), float("nan"), float("nan")
     active = own - other

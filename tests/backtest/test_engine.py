@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
+from screener.backtest.performance import summarise
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance
 from screener.portfolio.costs import Costs
@@ -104,7 +105,7 @@ def test_nothing_chosen_keeps_the_cash() -> None:
 
 
 def test_a_decision_is_traded_at_the_next_close_and_never_at_its_own() -> None:
-    """Knowing New York's jump of the 7th buys Tokyo on its next session, the 8th, at the price of the 8th."""
+    """New York's jump of the 6th is known at the end of the 6th; Tokyo's next session is the 8th."""
     got = simulate([rebalance(date(2026, 1, 6), {"TOKYO": 1.0})], WORKED, Costs(0), {})
     assert got.trades["session"].to_list() == [pd.Timestamp("2026-01-08")]
     assert got.trades["price"].to_list() == [60.0]
@@ -144,11 +145,44 @@ def test_turnover_is_one_way() -> None:
     assert got.turnover.to_list() == pytest.approx([0.5, 1.0])
 
 
-def test_an_empty_schedule_and_an_unknown_symbol_are_refused() -> None:
+def test_what_fills_last_is_not_bought_on_credit() -> None:
+    """New York fills on the 6th and rises by a tenth; half of the higher wealth is more than the cash left."""
+    prices = PRICES.drop(columns="GONE")
+    panel = panel_of(prices, TRADED.drop(columns="GONE").assign(TOKYO=[True, False, True, True, True]))
+    got = simulate([rebalance(date(2026, 1, 5), {"NYSE": 0.5, "TOKYO": 0.5})], panel, Costs(0), {})
+    assert got.trades["value"].to_list() == pytest.approx([0.5, 0.5])  # 0.525 was wanted
+    assert got.cash.to_list() == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.0], abs=1e-15)
+
+
+def test_a_sale_that_waits_for_a_shut_exchange_lends_nothing() -> None:
+    schedule = [rebalance(date(2026, 1, 5), {"TOKYO": 1.0}), rebalance(date(2026, 1, 6), {"NYSE": 1.0})]
+    got = simulate(schedule, WORKED, Costs(0), {})
+    # Tokyo is shut on the 7th, so New York cannot be bought; the sale of the 8th at 60 stays in cash
+    assert got.trades["symbol"].to_list() == ["TOKYO", "TOKYO"]
+    assert got.cash.to_list() == pytest.approx([1.0, 0.0, 0.0, 1.0, 1.0])
+    assert got.wealth.to_list() == pytest.approx([1.0, 1.0, 1.0, 1.2, 1.2])
+
+
+def test_after_a_total_loss_nothing_is_traded_and_every_statistic_is_defined_or_nan() -> None:
+    schedule = [rebalance(date(2026, 1, 5), {"GONE": 1.0}), rebalance(date(2026, 1, 8), {"NYSE": 1.0})]
+    got = simulate(schedule, WORKED, Costs(10), {"GONE": (date(2026, 1, 8), 0.0)})
+    assert got.wealth.to_list() == pytest.approx([1.0, 1 / 1.001, 1 / 1.001, 0.0, 0.0], abs=1e-15)
+    assert got.turnover.to_list() == pytest.approx([0.5 / 1.001, 0.0])
+    performance = summarise(got.wealth, gross=got.gross, turnover=got.turnover)
+    assert performance.cagr == -1.0 and performance.maximum_drawdown == 1.0
+
+
+def test_a_schedule_must_fit_its_panel() -> None:
+    one, other = rebalance(date(2026, 1, 5), {"NYSE": 1.0}), rebalance(date(2026, 1, 7), {"NYSE": 0.5})
     with pytest.raises(ValueError, match="at least one"):
         simulate([], WORKED, Costs(0), {})
     with pytest.raises(ValueError, match="ZZZ"):
         simulate([rebalance(date(2026, 1, 5), {"ZZZ": 1.0})], WORKED, Costs(0), {})
+    for wrong in ([other, one], [one, one]):
+        with pytest.raises(ValueError, match="strictly increase"):
+            simulate(wrong, WORKED, Costs(0), {})
+    with pytest.raises(ValueError, match="2026-01-12"):
+        simulate([one, rebalance(date(2026, 1, 12), {"NYSE": 1.0})], WORKED, Costs(0), {})
 
 
 def test_the_benchmark_starts_at_one_and_keeps_its_price_while_shut() -> None:
@@ -192,6 +226,23 @@ def random_market(
     return panel_of(prices, traded), schedule, gone
 
 
+def filled_by_hand(
+    orders: dict[str, float], shares: dict[str, float], last: dict[str, float], cash: float, rate: float
+) -> float:
+    """Sell first, then buy with what there is; shares change in place, the cash left comes back."""
+    for symbol, value in orders.items():
+        if value < 0:
+            cash += -value * (1 - rate)
+            shares[symbol] += value / last[symbol]
+    bill = sum(value * (1 + rate) for value in orders.values() if value > 0)
+    paid = min(1.0, cash / bill) if bill else 0.0
+    for symbol, value in orders.items():
+        if value > 0:
+            cash -= paid * value * (1 + rate)
+            shares[symbol] += paid * value / last[symbol]
+    return cash
+
+
 def slow_twin(
     schedule: list[Rebalance], panel: PricePanel, bps: float, gone: Mapping[str, tuple[date, float | None]]
 ) -> list[float]:
@@ -228,12 +279,12 @@ def slow_twin(
                     for each in ready
                 )
                 low, high = (low, after) if after + moved * bps / 1e4 > total else (after, high)
-            for symbol in ready:
-                wanted = float(pending.weights.get(symbol, 0.0)) * after / last[symbol]
-                value = (wanted - shares[symbol]) * last[symbol]
-                cash -= value + abs(value) * bps / 1e4
-                shares[symbol] = wanted
-                open_orders.discard(symbol)
+            orders = {
+                each: float(pending.weights.get(each, 0.0)) * after - shares[each] * last[each]
+                for each in ready
+            }
+            open_orders -= set(ready)
+            cash = filled_by_hand(orders, shares, last, cash, bps / 1e4)
         wealth.append(cash + sum(shares[symbol] * last[symbol] for symbol in panel.symbols if symbol in last))
         if day in decided:
             pending, open_orders = decided[day], set(panel.symbols)
@@ -254,7 +305,7 @@ def test_wealth_is_cash_and_shares_at_their_prices_and_stays_positive(seed: int)
     panel, schedule, gone = random_market(seed)
     got = simulate(schedule, panel, Costs(15), gone)
     np.testing.assert_allclose(got.weights_held.sum(axis=1) + got.cash, 1.0, rtol=0, atol=1e-9)
-    assert (got.wealth > 0).all()
+    assert (got.wealth > 0).all() and (got.cash >= 0).all()
     assert (got.gross.iloc[-1] >= got.wealth.iloc[-1] - 1e-12) or len(got.trades) == 0
     assert all(
         bool(panel.traded.at[s, symbol])
@@ -288,6 +339,31 @@ def test_scaling_a_price_changes_no_wealth(seed: int) -> None:
     scaled = panel_of(panel.prices * factors, panel.traded)
     one, other = (simulate(schedule, each, Costs(15), gone).wealth for each in (panel, scaled))
     np.testing.assert_allclose(one, other, rtol=1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_cash_is_what_trades_and_delistings_left(seed: int) -> None:
+    panel, schedule, _ = random_market(seed)
+    got = simulate(schedule, panel, Costs(15), {})
+    paid = (got.trades["value"] + got.trades["cost"]).groupby(got.trades["session"]).sum()
+    expected = 1.0 - paid.reindex(got.wealth.index).fillna(0.0).cumsum()
+    np.testing.assert_allclose(got.cash * got.wealth, expected, rtol=0, atol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_what_the_symbols_are_called_changes_no_wealth(seed: int) -> None:
+    panel, schedule, gone = random_market(seed)
+    order = np.random.default_rng(seed).permutation(len(panel.symbols))
+    called = {symbol: f"Z{place}" for symbol, place in zip(panel.symbols, order, strict=True)}
+    renamed = panel_of(
+        *(each.rename(columns=called).sort_index(axis=1) for each in (panel.prices, panel.traded))
+    )
+    asked = [rebalance(each.decided_on, each.weights.rename(called).to_dict()) for each in schedule]
+    one = simulate(schedule, panel, Costs(15), gone).wealth
+    other = simulate(asked, renamed, Costs(15), {called[symbol]: end for symbol, end in gone.items()}).wealth
+    np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_a_schedule_is_decided_date_by_date() -> None:

@@ -51,6 +51,33 @@ def test_statistics_follow_their_definitions() -> None:
     assert got.total_return == pytest.approx(wealth.iloc[-1] - 1)
 
 
+def test_a_year_of_252_sessions_gives_the_textbook_figures() -> None:
+    """On one exchange's calendar the convention is the usual one, of 252 periods a year."""
+    index = pd.DatetimeIndex(pd.to_datetime(np.linspace(0, 365.25 * 86400, 253).round(), unit="s"))
+    returns = RANDOM[:252]
+    wealth = pd.Series(np.cumprod(np.r_[1.0, 1.0 + returns]), index=index)
+    got = summarise(wealth)
+    days = 365 / 365.25  # whole days only
+    assert got.volatility == pytest.approx(returns.std(ddof=1) * np.sqrt(252 / days), rel=1e-12)
+    assert got.sharpe_ratio == pytest.approx(
+        np.sqrt(252 / days) * returns.mean() / returns.std(ddof=1), rel=1e-12
+    )
+    assert got.cagr == pytest.approx(np.prod(1 + returns) ** (1 / days) - 1, rel=1e-12)
+    assert got.cvar_95 == pytest.approx(-np.sort(returns)[:13].mean(), rel=1e-12)  # 13 of 252
+
+
+def test_a_total_loss_is_a_loss_of_everything_and_no_crash() -> None:
+    wealth = pd.Series([1.0, 0.5, 0.0, 0.0], index=pd.bdate_range("2024-01-01", periods=4))
+    got = summarise(wealth)
+    assert (got.total_return, got.cagr, got.maximum_drawdown) == (-1.0, -1.0, 1.0)
+    assert got.volatility == pytest.approx(np.std([-0.5, -1.0, 0.0], ddof=1) * (3 / (3 / 365.25)) ** 0.5)
+
+
+def test_a_path_that_only_rises_has_a_drawdown_of_plain_zero() -> None:
+    wealth = pd.Series([1.0, 1.1, 1.2], index=pd.bdate_range("2024-01-01", periods=3))
+    assert str(maximum_drawdown(wealth)) == "0.0"
+
+
 def test_a_risk_free_rate_lowers_the_sharpe_ratio_by_rate_over_volatility() -> None:
     wealth = wealth_of(RANDOM)
     plain, charged = summarise(wealth), summarise(wealth, risk_free_rate=0.03)

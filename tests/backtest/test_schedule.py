@@ -1,5 +1,6 @@
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -35,6 +36,25 @@ def test_start_and_end_are_included() -> None:
 def test_later_sessions_never_move_an_earlier_date(cut: int, frequency: str) -> None:
     then, now = rebalance_dates(SESSIONS[:cut], frequency), rebalance_dates(SESSIONS, frequency)
     assert now[: len(then)] == then
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), frequency=st.sampled_from(["weekly", "monthly", "quarterly"]))
+def test_holidays_and_weekend_rows_move_nothing_either(seed: int, frequency: str) -> None:
+    rng = np.random.default_rng(seed)
+    sessions = pd.date_range("2025-01-01", "2026-03-31").as_unit("s")
+    sessions = sessions[rng.random(len(sessions)) < np.where(sessions.day_of_week < 5, 0.9, 0.1)]
+    cut = int(rng.integers(1, len(sessions)))
+    then, now = rebalance_dates(sessions[:cut], frequency), rebalance_dates(sessions, frequency)
+    assert now[: len(then)] == then
+    assert all(day.weekday() < 5 for day in now)
+
+
+def test_a_week_that_ends_with_a_holiday_is_decided_before_it() -> None:
+    easter = SESSIONS.drop(pd.DatetimeIndex(["2025-04-18", "2025-04-21"]))  # Good Friday, Easter Monday
+    assert date(2025, 4, 17) in rebalance_dates(easter, "weekly")
+    # on the Thursday it is not known from the rows alone that Friday brings none
+    assert rebalance_dates(easter[easter <= "2025-04-17"], "weekly")[-1] == date(2025, 4, 11)
 
 
 def test_an_unknown_frequency_is_refused() -> None:
