@@ -26,16 +26,16 @@ import pandas as pd
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
-from screener.errors import UserError, unknown
+from screener.errors import UserError, raise_all, unknown
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
 from screener.portfolio.build import BuildSettings, Rebalance
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
-from screener.portfolio.weighting import method_named
+from screener.portfolio.weighting import METHODS, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.metrics import compute_metrics
-from screener.screening.rules import ScreenResult, evaluate
+from screener.screening.rules import ScreenResult, evaluate, spec_problems
 from screener.universe.model import Instrument, ScreenRule, Theme, Universe
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "WeeklyOutcome",
     "backtest",
     "build",
+    "check_universe",
     "default_store",
     "load_market",
     "refresh",
@@ -79,6 +80,21 @@ class WeeklyOutcome:
     market: Market
     report: WeeklyReport
     inputs: WeeklyInputs
+
+
+def check_universe(universe: Universe) -> Universe:
+    """Return a universe whose themes and screens use only methods and metrics that exist.
+
+    Raises UserError with a line for each word that is not defined; the loader cannot know them.
+    """
+    problems = []
+    for theme in universe.themes.values():
+        if theme.method not in METHODS:
+            problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
+    for spec in universe.screens.values():
+        problems += [f"screens.toml: [{spec.key}]: {each}" for each in spec_problems(spec)]
+    raise_all(problems)
+    return universe
 
 
 def screen(market: Market, key: str = "", rules: Sequence[ScreenRule] = (), theme: str = "") -> ScreenResult:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import doctor, portfolio, prices, screening, universe, weekly
+from screener.cli import doctor, portfolio, prices, screening, themes, universe, weekly
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 app.add_typer(universe.app, name="universe")
 app.add_typer(prices.app, name="prices")
+app.command("themes")(themes.themes)
+app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(portfolio.backtest)

@@ -74,11 +74,12 @@ def status(request: Request, as_json: JsonOption = False) -> None:
 
 
 def _unexpected(request: Request, outcomes: dict[str, SymbolOutcome]) -> list[SymbolOutcome]:
-    """Return the failures that matter: a source need not know a name that was delisted."""
+    """Return the failures that matter: a source need not know a name that was delisted, or an old symbol."""
     from screener.universe.load import find_universe, load_universe
 
     everything = load_universe(find_universe(request.universe)).everything()
     gone = {s for s, each in everything.items() if each.delisted_on and each.delisted_on <= request.as_of}
+    gone |= {each.predecessor for each in everything.values() if each.predecessor_kind == "renamed"}
     return [each for each in outcomes.values() if each.failed and each.symbol not in gone]
 
 

@@ -121,6 +121,11 @@ def print_json(kind: str, market: Market, content: Any) -> None:
     )
 
 
+def dump(content: Any) -> None:
+    """Print one JSON object that needs no market beside it."""
+    typer.echo(json.dumps(plain(content), ensure_ascii=False, indent=1, allow_nan=False))
+
+
 def plain(value: Any) -> Any:
     """Turn a value into what JSON can hold: NaN becomes null, dates become text, numbers become Python's."""
     if isinstance(value, dict):

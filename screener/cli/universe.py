@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from screener.cli.options import JsonOption, UniverseOption
-from screener.cli.show import Column, plain, print_table, say, tell
+from screener.cli.options import JsonOption, UniverseOption, parse_date
+from screener.cli.show import Column, dump, print_table, say, tell
 
 if TYPE_CHECKING:
     from screener.universe.model import Instrument, Universe
 
+BASED = (  # facts of an instrument that rest on something
+    *(
+        "symbol",
+        "mic",
+        "currency",
+        "domicile",
+        "operations",
+        "segment",
+        "other_segments",
+        "materials",
+        "purity",
+    ),
+    *("china_dependence", "listed_from", "delisted_on", "predecessor", "lot_size", "tags"),
+)
 app = typer.Typer(help="What the universe states: its names, segments and themes.", no_args_is_help=True)
 
 
@@ -21,13 +35,23 @@ def list_instruments(
     universe: UniverseOption = "rare_earth_ai",
     segment: Annotated[str, typer.Option("--segment", help="Only this segment, primary or other.")] = "",
     theme: Annotated[str, typer.Option("--theme", help="Only this theme's members.")] = "",
+    as_of: Annotated[
+        date | None,
+        typer.Option("--as-of", parser=parse_date, metavar="DATE", help="Only names listed on this date."),
+    ] = None,
+    unlisted: Annotated[
+        bool, typer.Option("--unlisted", help="The private, state and other organisations instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the instruments, upstream to downstream. Example: screener universe list --segment magnets."""
+    """List the instruments, upstream to downstream. Example: screener universe list --as-of 2015-01-02."""
     loaded = _load(universe)
-    chosen = _choose(loaded, segment, theme)
+    chosen = [each for each in _choose(loaded, segment, theme) if as_of is None or each.is_listed(as_of)]
+    if unlisted:
+        _list_unlisted(loaded, segment, as_json)
+        return
     if as_json:
-        _dump([_facts(loaded, each) for each in chosen])
+        dump([_facts(loaded, each) for each in chosen])
         return
     columns = [
         Column("Symbol"),
@@ -40,48 +64,76 @@ def list_instruments(
     say(f"{len(chosen)} instruments, {len(loaded.benchmarks)} benchmarks, {len(loaded.themes)} themes")
 
 
+def _list_unlisted(loaded: Universe, segment: str, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    chosen = [
+        each
+        for each in loaded.organisations.values()
+        if not segment or segment in (each.segment, *each.other_segments)
+    ]
+    if as_json:
+        dump([asdict(each) for each in chosen])
+        return
+    for each in chosen:
+        since = f", {each.status_on}" if each.status_on else ""
+        say(f"{each.name} ({each.kind}{since}; {loaded.segments[each.segment].label})")
+        say(f"  {each.status}")
+    say(f"{len(chosen)} organisations on the chain that cannot be bought on an exchange")
+
+
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A symbol, a theme or a segment.")],
+    name: Annotated[str, typer.Argument(help="A symbol, theme, segment, material or unlisted organisation.")],
     universe: UniverseOption = "rare_earth_ai",
     as_json: JsonOption = False,
 ) -> None:
-    """Show all that is stated of a symbol, theme or segment. Example: screener universe show MP."""
+    """Show all that is stated of a name, with what each fact rests on. Example: screener universe show MP."""
     loaded = _load(universe)
     facts = _find(loaded, name)
     if as_json:
-        _dump(facts)
+        dump(facts)
         return
+    each = loaded.everything().get(name) or loaded.everything().get(name.upper())
     for key, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        stated = text not in ("", "None")
+        basis = each.basis(key) if each is not None and stated and key in BASED else "source"
         say(
-            f"{key.replace('_', ' '):<18} {text}"
-            if text not in ("", "None")
-            else f"{key.replace('_', ' '):<18} —"
+            f"{key.replace('_', ' '):<18} {text if stated else '—'}{'' if basis == 'source' else f' ({basis})'}"
         )
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="The folder to make.", metavar="NAME")],
+) -> None:
+    """Make a commented folder for a universe of your own. Example: screener universe new my_universe."""
+    from pathlib import Path
+
+    from screener.universe.template import write_template
+
+    folder = write_template(Path(name))
+    say(f"fill in its files; README.md there says how. Then: screener universe check --universe {folder}")
+    say(str(folder))
 
 
 @app.command("check")
 def check(universe: UniverseOption = "rare_earth_ai", as_json: JsonOption = False) -> None:
     """Check every file of a universe and report all faults at once. Ends with 2 when there is one."""
-    from screener.portfolio.weighting import method_named
-    from screener.screening.metrics import metric_named
+    from screener.api import check_universe
     from screener.universe.load import universe_warnings
 
-    loaded = _load(universe)
-    for theme in loaded.themes.values():
-        method_named(theme.method)
-    for screen in loaded.screens.values():
-        for metric in [*(rule.metric for rule in screen.rules), *(name for name, _ in screen.rank_by)]:
-            metric_named(metric)
+    loaded = check_universe(_load(universe))
     warnings = universe_warnings(loaded, datetime.now(UTC).date())
     if as_json:
-        _dump({"schema": "screener.universe/1", "universe": loaded.key, "faults": [], "warnings": warnings})
+        dump({"schema": "screener.universe/1", "universe": loaded.key, "faults": [], "warnings": warnings})
         return
     for line in warnings:
         tell(f"warning: {line}")
     counts = (
-        f"{len(loaded.instruments)} instruments, {len(loaded.segments)} segments, {len(loaded.themes)} themes"
+        f"{len(loaded.instruments)} instruments, {len(loaded.organisations)} unlisted organisations, "
+        f"{len(loaded.segments)} segments, {len(loaded.materials)} materials, {len(loaded.themes)} themes"
     )
     say(f"{loaded.key}: no faults in {counts}, {len(loaded.screens)} screens, {len(loaded.events)} events")
 
@@ -149,12 +201,11 @@ def _find(loaded: Universe, name: str) -> dict[str, object]:
     if name in loaded.segments:
         members = tuple(each.symbol for each in loaded.instruments.values() if each.segment == name)
         return {**asdict(loaded.segments[name]), "members": members}
-    raise UserError(
-        unknown("symbol, theme or segment", name, [*everything, *loaded.themes, *loaded.segments])
-    )
-
-
-def _dump(content: object) -> None:
-    import json
-
-    say(json.dumps(plain(content), ensure_ascii=False, indent=1))
+    if name in loaded.materials:
+        members = tuple(each.symbol for each in loaded.instruments.values() if name in each.materials)
+        uses = tuple(f"{segment}: {product}" for segment, product in loaded.materials[name].uses)
+        return {**asdict(loaded.materials[name]), "uses": uses, "members": members}
+    if name in loaded.organisations:
+        return asdict(loaded.organisations[name])
+    known = [*everything, *loaded.themes, *loaded.segments, *loaded.materials, *loaded.organisations]
+    raise UserError(unknown("name", name, known))

@@ -18,6 +18,7 @@ from screener.market.bars import Bars
 from screener.market.currency import check_base, pairs_needed
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
+from screener.market.predecessor import with_predecessor
 from screener.market.quality import Finding, find, without_quarantined
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
 from screener.market.store import Store, SymbolOutcome, content_hash
@@ -82,8 +83,14 @@ class Market:
         return {
             each.symbol: f"{each.outcome}: {each.detail}" if each.detail else each.outcome
             for each in self.outcomes.values()
-            if each.failed
+            if each.failed and each.symbol not in self._renamed
         }
+
+    @property
+    def _renamed(self) -> set[str]:
+        """Return the old symbols: most vendors serve their history under the new ones, so none need exist."""
+        listed = self.universe.instruments.values()
+        return {each.predecessor for each in listed if each.predecessor_kind == "renamed"}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -181,6 +188,8 @@ def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
         last = min(request.as_of, each.delisted_on - timedelta(days=1)) if each.delisted_on else request.as_of
         if first <= last:
             wanted.append(PriceRequest(each.symbol, each.mic, each.currency, first, last))
+            if each.predecessor_kind == "renamed":
+                wanted.append(PriceRequest(each.predecessor, each.mic, each.currency, request.since, last))
     pairs = pairs_needed((each.currency for each in universe.everything().values()), request.base)
     return wanted + [PriceRequest(pair, "", "", request.since, request.as_of) for pair in pairs]
 
@@ -202,6 +211,8 @@ def _assemble_market(
     outcomes: Mapping[str, SymbolOutcome],
 ) -> Market:
     everything = universe.everything()
+    prices_hash = content_hash(bars)
+    bars = _joined(bars, everything)
     findings = tuple(
         finding
         for symbol, each in bars.items()
@@ -218,9 +229,19 @@ def _assemble_market(
         findings=findings,
         recoveries=_recoveries(everything, clean),
         source_identity=source.identity,
-        prices_hash=content_hash(bars),
+        prices_hash=prices_hash,
         warnings=universe_warnings(universe, request.as_of),
     )
+
+
+def _joined(bars: Mapping[str, Bars], instruments: Mapping[str, Instrument]) -> dict[str, Bars]:
+    """Return bars by symbol, with the history of each renamed company under its present symbol alone."""
+    joined = dict(bars)
+    for symbol, each in instruments.items():
+        earlier = joined.pop(each.predecessor, None) if each.predecessor_kind == "renamed" else None
+        if earlier is not None and symbol in joined:
+            joined[symbol] = with_predecessor(joined[symbol], earlier)
+    return joined
 
 
 def _recoveries(

@@ -70,7 +70,7 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
     metrics: N × M as compute_metrics gives it. Raises UserError for a metric or comparison that is unknown,
     and for a ranking in which every weight is 0.
     """
-    _check(spec)
+    raise_all([f"screen {spec.key!r}: {each}" for each in spec_problems(spec)])
     passed = pd.DataFrame(
         {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules},
         index=metrics.index,
@@ -97,19 +97,18 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
     )
 
 
-def _check(spec: ScreenSpec) -> None:
-    problems = []
-    for metric in [*(rule.metric for rule in spec.rules), *(name for name, _ in spec.rank_by)]:
-        if metric not in METRICS:
-            problems.append(f"screen {spec.key!r}: {unknown('metric', metric, list(METRICS))}")
-    for rule in spec.rules:
-        if rule.comparison not in COMPARISONS:
-            problems.append(
-                f"screen {spec.key!r}: {unknown('comparison', rule.comparison, list(COMPARISONS))}"
-            )
+def spec_problems(spec: ScreenSpec) -> list[str]:
+    """Return what a screen asks for that does not exist, a sentence each."""
+    asked = [*(rule.metric for rule in spec.rules), *(name for name, _ in spec.rank_by)]
+    problems = [unknown("metric", metric, list(METRICS)) for metric in asked if metric not in METRICS]
+    problems += [
+        unknown("comparison", rule.comparison, list(COMPARISONS))
+        for rule in spec.rules
+        if rule.comparison not in COMPARISONS
+    ]
     if spec.rank_by and not any(weight for _, weight in spec.rank_by):
-        problems.append(f"screen {spec.key!r}: every weight of rank_by is 0; give one metric a weight")
-    raise_all(problems)
+        problems.append("every weight of rank_by is 0; give one metric a weight")
+    return problems
 
 
 def _holds(rule: ScreenRule, values: pd.Series) -> pd.Series:

@@ -11,6 +11,11 @@ from datetime import date
 CHINA_DEPENDENCE = ("low", "medium", "high", "china-domiciled")
 PURITY = ("pure-play", "major", "minor", "indirect", "none")  # most to least driven by rare earths
 KINDS = ("equity", "etf", "index")
+UNLISTED = ("private", "state", "project", "agency", "unconfirmed")  # why an organisation has no row to trade
+PREDECESSORS = ("renamed", "shell", "other")  # only what was merely renamed is the same economic interest
+GROUPS = ("light_rare_earth", "heavy_rare_earth", "minor_metal", "base_metal", "compound", "other")
+JUDGED = ("segment", "other_segments", "purity", "china_dependence", "tags")  # never sourced, always judged
+STATE_GROUP = "state_group"  # tag of the lines of a group that a state owns: a domicile class of its own
 SYMBOL = re.compile(r"[A-Z0-9^][A-Z0-9.\-=^]{0,15}")
 
 
@@ -31,7 +36,9 @@ class Instrument:
     materials: tuple[str, ...] = ()
     purity: str = "none"
     china_dependence: str = "low"
-    listed_from: date | None = None  # earlier rows belong to another security (a SPAC's shell)
+    listed_from: date | None = (
+        None  # of this company under any symbol; earlier rows are another's (a shell's)
+    )
     delisted_on: date | None = None  # first session without trading
     terminal_value: float | None = None  # in quote currency, what a holder received; None: last price
     predecessor: str = ""
@@ -40,10 +47,38 @@ class Instrument:
     verified: str = "no"  # yes, partial, no
     sources: tuple[str, ...] = ()
     note: str = ""
+    operations: tuple[
+        str, ...
+    ] = ()  # countries of its mines and plants, ISO 3166 alpha-2; "" is the domicile
+    predecessor_kind: str = ""  # one of PREDECESSORS
+    delisting: str = ""  # why it left the exchange
+    checked_on: date | None = None  # when its facts were last compared with their sources
+    from_memory: tuple[str, ...] = ()  # facts that no source was read for
 
     def segments(self) -> tuple[str, ...]:
         """Return the primary segment, then the others."""
         return (self.segment, *self.other_segments)
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Return where it operates; without a statement, its domicile."""
+        return self.operations or (self.domicile,)
+
+    @property
+    def domicile_class(self) -> str:
+        """Return the domicile, with the groups that a state owns apart: "CN state"."""
+        return f"{self.domicile} state" if STATE_GROUP in self.tags else self.domicile
+
+    def is_listed(self, on: date) -> bool:
+        """Say whether it traded on a date."""
+        begun = self.listed_from is None or self.listed_from <= on
+        return begun and (self.delisted_on is None or on < self.delisted_on)
+
+    def basis(self, fact: str) -> str:
+        """Say what a fact of this row rests on: judgement, memory or source."""
+        if fact in JUDGED:
+            return "judgement"
+        return "memory" if self.verified == "no" or fact in self.from_memory else "source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +92,46 @@ class Segment:
     china_share: float | None = None  # fraction of world output
     china_share_year: int | None = None
     source: str = ""
+    checked_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """An element, a compound or a product as instruments name it, and what it serves on the chain."""
+
+    key: str
+    label: str
+    label_ja: str
+    group: str  # one of GROUPS
+    uses: tuple[tuple[str, str], ...]  # (segment, product)
+    elements: tuple[str, ...] = ()  # what a compound is counted as; empty: itself
+    control: str = ""  # China's export control of it
+    suspended_until: date | None = None  # end of a suspension of that control
+    verified: str = "no"
+    sources: tuple[str, ...] = ()
+    checked_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A company, state group, project or agency that stands on the chain and cannot be bought on an exchange."""
+
+    key: str
+    name: str
+    name_ja: str
+    kind: str  # one of UNLISTED
+    domicile: str
+    segment: str
+    status: str  # why it is not listed, in words
+    status_on: date | None = None
+    other_segments: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+    operations: tuple[str, ...] = ()
+    owner: str = ""  # an issuer, an organisation, or a name
+    verified: str = "no"
+    sources: tuple[str, ...] = ()
+    checked_on: date | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +207,8 @@ class ScreenSpec:
     label_ja: str
     rules: tuple[ScreenRule, ...]
     rank_by: tuple[tuple[str, float], ...]
+    where: str = ""  # an SQL condition over the metrics table, beside the rules
+    within: str = ""  # "segment": percentiles that rank are taken within each segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +224,8 @@ class SupplyEvent:
     segments: tuple[str, ...]
     sources: tuple[str, ...]
     verified: str
+    checked_on: date | None = None
+    outcome: str = ""  # what came of a scheduled date
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +241,13 @@ class Universe:
     themes: Mapping[str, Theme]
     screens: Mapping[str, ScreenSpec]
     events: tuple[SupplyEvent, ...] = field(default=())
+    materials: Mapping[str, Material] = field(default_factory=dict)
+    organisations: Mapping[str, Organisation] = field(default_factory=dict)
 
     def members(self, theme: Theme, on: date) -> tuple[Instrument, ...]:
         """Return the theme's instruments that were listed on a date, in symbol order."""
         return tuple(
-            each
-            for each in self.instruments.values()
-            if theme.rule.matches(each)
-            and (each.listed_from is None or each.listed_from <= on)
-            and (each.delisted_on is None or on < each.delisted_on)
+            each for each in self.instruments.values() if theme.rule.matches(each) and each.is_listed(on)
         )
 
     def everything(self) -> dict[str, Instrument]:

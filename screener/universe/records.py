@@ -1,4 +1,4 @@
-"""Reads CSV rows and TOML tables value by value, and notes each fault with its file and line.
+"""Reads a row or a table value by value, and notes each fault with its file and line.
 
 What the values say about each other is check.py's business. Nothing here raises: a value that is wrong is
 noted and comes back as the column's empty value, so that one pass finds every fault.
@@ -6,15 +6,12 @@ noted and comes back as the column's empty value, so that one pass finds every f
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
-import tomllib
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
@@ -23,11 +20,6 @@ from typing import NamedTuple
 MARKUP = re.compile(r"<[/!?a-z]|\[/|\[[a-z ]+\]", re.IGNORECASE)
 FORMULA = ("=", "+", "-", "@")
 SCHEME = re.compile(r"(?!https?://)[a-z][a-z0-9+.\-]*:\S", re.IGNORECASE)
-NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
-TOML_PLACE = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
-TOML_HEADER = re.compile(r"\[([^\[\]]+)\]\s*(?:#.*)?")
-TOML_KEY = re.compile(r"([^=#\[]+)=")
 MEMORY = "memory"  # the honest source of a fact that nobody looked up
 
 
@@ -180,136 +172,6 @@ class Record(ABC):
         return found
 
 
-class Row(Record):
-    """One row of a CSV file: every value is text."""
-
-    def _raw_words(self, column: str, separator: str) -> Sequence[object]:
-        value = str(self.values.get(column, ""))
-        return [each.strip() for each in value.split(separator)] if value else []
-
-    def _raw_number(self, column: str) -> float | None:
-        value = str(self.values[column])
-        return float(value) if NUMBER.fullmatch(value) else None
-
-    def _raw_day(self, column: str, vague: bool) -> date | None:
-        matched = DATE.fullmatch(str(self.values[column]))
-        if matched is None or not (vague or matched[3]):
-            return None
-        try:
-            return date(int(matched[1]), int(matched[2] or 1), int(matched[3] or 1))
-        except ValueError:
-            return None
-
-
-class Table(Record):
-    """One table of a TOML file: a value keeps TOML's type, and `place` leads to its line."""
-
-    date_form = "YYYY-MM-DD without quotes"
-
-    def __init__(
-        self,
-        document: Document,
-        place: tuple[str, ...],
-        values: Mapping[str, object],
-        known: Collection[str],
-    ) -> None:
-        super().__init__(document.path, document.line_of(place), values, document.faults)
-        self.document = document
-        self.place = place
-        for key in values:
-            if key not in known:
-                self.note(undefined("key", key, known), key)
-
-    def line_of(self, column: str) -> int:
-        """Return the line of a key of this table."""
-        return self.document.line_of((*self.place, column)) if column else self.line
-
-    def _raw_words(self, column: str, separator: str) -> Sequence[object]:
-        value = self.values.get(column, [])
-        if isinstance(value, list):
-            return value
-        self.note(f'{column} must be a list, such as ["one", "two"]', column)
-        return []
-
-    def _raw_number(self, column: str) -> float | None:
-        value = self.values[column]
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        try:
-            return float(value)
-        except OverflowError:
-            return None
-
-    def _raw_day(self, column: str, vague: bool) -> date | None:
-        value = self.values[column]
-        return value if isinstance(value, date) and not isinstance(value, datetime) else None
-
-    def table(self, column: str, known: Collection[str] | None = None) -> Table:
-        """Return a table inside this one; `known` are its keys (None: any)."""
-        value = self.values.get(column, {})
-        if not isinstance(value, dict):
-            self.note(f"{column} must be a table", column)
-            value = {}
-        return Table(self.document, (*self.place, column), value, value if known is None else known)
-
-
-class Document:
-    """A TOML file and the line of each of its headers and keys."""
-
-    def __init__(self, path: str, text: str, faults: list[Fault]) -> None:
-        self.path = path
-        self.faults = faults
-        self.lines: dict[tuple[str, ...], int] = {}
-        parsed = self._parse(text)
-        self.is_toml = parsed is not None  # if not, that has been noted
-        self.root: Mapping[str, object] = parsed or {}
-
-    def line_of(self, place: tuple[str, ...]) -> int:
-        """Return the line of a key or header, or of the nearest one around it."""
-        while place and place not in self.lines:
-            place = place[:-1]
-        return self.lines.get(place, 1)
-
-    def tables(self, known: Collection[str]) -> dict[str, Table]:
-        """Return the tables of the top level, in the file's order; `known` are the keys of each."""
-        top = Table(self, (), self.root, self.root)
-        return {key: top.table(key, known) for key in top.values}
-
-    def _parse(self, text: str) -> dict[str, object] | None:
-        lines = text.replace("\r\n", "\n").split("\n")
-        try:
-            return tomllib.loads("\n".join(self._without_repeats(lines)))
-        except RecursionError:
-            self.faults.append(Fault(self.path, 1, "is nested too deeply"))
-        except ValueError as error:  # TOMLDecodeError is one; an endless number is a plain one
-            matched = TOML_PLACE.fullmatch(str(error))
-            reason, line = (matched[1], matched[2] or len(lines)) if matched else (str(error), 1)
-            self.faults.append(Fault(self.path, int(line), f"is not valid TOML: {reason}"))
-        return None
-
-    def _without_repeats(self, lines: list[str]) -> list[str]:
-        """Index headers and keys, note each table that is there twice, and blank the second one.
-
-        tomllib would stop at a repeated table and leave the rest of the file unread.
-        """
-        place: tuple[str, ...] = ()
-        kept, skipping = [], False
-        for number, line in enumerate(lines, 1):
-            if header := TOML_HEADER.fullmatch(line.strip()):
-                place = _key_parts(header[1])
-                skipping = place in self.lines
-                if skipping:
-                    first = self.lines[place]
-                    problem = f"[{'.'.join(place)}] is already defined on line {first}; keep one of them"
-                    self.faults.append(Fault(self.path, number, problem))
-                else:
-                    self.lines[place] = number
-            elif key := TOML_KEY.match(line.strip()):
-                self.lines.setdefault((*place, *_key_parts(key[1])), number)
-            kept.append("" if skipping else line)
-        return kept
-
-
 def read_text(file: Path, path: str, faults: list[Fault]) -> str | None:
     """Return a file's text, or None when it cannot be read, which is noted."""
     try:
@@ -324,50 +186,12 @@ def read_text(file: Path, path: str, faults: list[Fault]) -> str | None:
     return None
 
 
-def read_rows(text: str, path: str, columns: Sequence[str], faults: list[Fault]) -> list[Row] | None:
-    """Return a CSV file's rows, values stripped, or None when its header is wrong, which is noted."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows: list[Row] = []
-    header: list[str] | None = None
-    line = 1
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            faults.append(Fault(path, reader.line_num, f"is not valid CSV: {error}"))
-            return None if header is None else rows
-        if cells is None:
-            break
-        if cells and header is None:
-            header = [each.strip() for each in cells]
-            if problems := _header_problems(header, columns):
-                faults.extend(Fault(path, line, each) for each in problems)
-                return None
-        elif cells and header is not None:
-            if len(cells) == len(header):
-                rows.append(Row(path, line, dict(zip(header, map(str.strip, cells), strict=True)), faults))
-            else:
-                faults.append(Fault(path, line, f"has {len(cells)} values for {len(header)} columns"))
-        line = reader.line_num + 1
-    if header is None:
-        faults.append(Fault(path, 0, f"is empty; its first line names the columns {', '.join(columns)}"))
-    return None if header is None else rows
-
-
-def note_repeats(rows: list[Row], column: str) -> None:
-    """Note each row whose value of a column an earlier row has, with the lines of both."""
-    first: dict[object, int] = {}
-    for row in rows:
-        value = row.values[column]
-        if value and first.setdefault(value, row.line) != row.line:
-            row.note(f'{column} "{value}" is already on line {first[value]}; keep one of them')
-
-
-def _header_problems(header: list[str], columns: Sequence[str]) -> list[str]:
-    problems = [undefined("column", each, columns) for each in header if each not in columns]
-    problems += [f'column "{each}" is missing' for each in columns if each not in header]
-    problems += [f'column "{each}" is there twice' for each in columns if header.count(each) > 1]
-    return problems
+def shown_path(path: Path) -> str:
+    """Return a path as a person here would write it."""
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)
 
 
 def _unsafe(value: str) -> str:
@@ -387,7 +211,3 @@ def _shown(value: object) -> str:
         return f"{value!s:.40}"
     except (ValueError, RecursionError):  # an integer of thousands of digits, a list a thousand deep
         return f"this {type(value).__name__}"
-
-
-def _key_parts(key: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in key.split("."))

@@ -37,6 +37,59 @@ def test_it_holds_ninety_listed_and_four_delisted_equities_and_eight_benchmarks(
     assert set(universe.benchmarks) == {"REMX", "SETM", "PICK", "SPY", "ACWI", "SOXX", "1306.T", "^N225"}
 
 
+def test_everything_the_collection_lists_has_a_row(universe: Universe) -> None:
+    if not COLLECTION.is_file():
+        pytest.skip(
+            "the collection of facts is not here: it belongs beside the project in ../shared/universe"
+        )
+    rated = {each.issuer for each in universe.everything().values()} | set(universe.organisations)
+    with COLLECTION.open(encoding="utf-8", newline="") as file:
+        missing = [
+            row["name"]
+            for row in csv.DictReader(file)
+            if row["issuer_id"] not in rated
+            and row["kind"] != "fx"
+            and row["symbol"] not in ("^GSPC", "^TOPX")
+        ]
+    assert not missing
+
+
+def test_what_cannot_be_bought_is_there_with_its_reason(universe: Universe) -> None:
+    kinds = {key: each.kind for key, each in universe.organisations.items()}
+    assert kinds["openai"] == kinds["xai"] == kinds["earth-ai"] == "private"
+    assert kinds["china-rare-earth-group-co-ltd"] == "state" and kinds["nolans"] == "project"
+    assert all(each.status and each.status_on for each in universe.organisations.values())
+    gone = [each for each in universe.instruments.values() if each.delisted_on]
+    assert all(each.delisting for each in gone)
+
+
+def test_arafura_owns_nolans(universe: Universe) -> None:
+    assert universe.organisations["nolans"].owner == universe.instruments["ARU.AX"].issuer
+
+
+def test_the_state_groups_are_a_domicile_of_their_own(universe: Universe) -> None:
+    state = {symbol for symbol, each in universe.instruments.items() if each.domicile_class == "CN state"}
+    assert state == {"600111.SS", "000831.SZ"}
+
+
+def test_every_fact_says_what_it_rests_on(universe: Universe) -> None:
+    mp, niobium = universe.instruments["MP"], universe.instruments["CCJ"]
+    assert (mp.basis("symbol"), mp.basis("domicile"), mp.basis("purity")) == ("source", "memory", "judgement")
+    assert niobium.verified == "no" and niobium.basis("symbol") == "memory"
+    assert all(each.checked_on for each in universe.everything().values())
+
+
+def test_each_element_says_which_stage_and_product_it_serves(universe: Universe) -> None:
+    for element in ("Nd", "Pr", "Dy", "Tb", "Eu", "Y", "Er", "Yb", "Ce", "Ga"):
+        assert universe.materials[element].uses, element
+    assert universe.materials["Er"].suspended_until == date(2026, 11, 10)
+
+
+def test_only_the_renamed_keeps_its_history(universe: Universe) -> None:
+    kinds = {s: each.predecessor_kind for s, each in universe.instruments.items() if each.predecessor}
+    assert kinds["COHR"] == "renamed" and kinds["MP"] == kinds["USAR"] == "shell" and kinds["WOLF"] == "other"
+
+
 def test_every_name_the_tool_was_asked_for_is_there(universe: Universe) -> None:
     asked = (
         "MP USAR LYC.AX ILU.AX ARU.AX UUUU NEO.TO 600111.SS 6762.T 6981.T 4063.T 5803.T 6501.T NVDA AMD AVGO"
@@ -67,6 +120,8 @@ def test_a_shell_is_not_the_company(universe: Universe) -> None:
         ("domestic_processing", 14, 10),
         ("magnets", 15, 9),
         ("recycling", 17, 8),
+        ("substitutes", 8, 5),
+        ("extraction_tech", 7, 1),
         ("ai_components", 34, 25),
         ("power_cooling", 21, 14),
         ("japan_us_alliance", 18, 16),
@@ -90,7 +145,7 @@ def test_rules_select_the_very_names_of_the_collection(universe: Universe) -> No
         for row in csv.DictReader(file):
             for theme in row["themes"].split(";") if row["symbol"] in universe.instruments else ():
                 gathered[theme.partition("_")[0]].add(row["symbol"])
-    codes = ("T01", "T02", "T03", "T04", "T07", "T08", "T09", "T10")
+    codes = ("T01", "T02", "T03", "T04", "T05", "T06", "T07", "T08", "T09", "T10")
     for code, theme in zip(codes, universe.themes.values(), strict=True):
         assert {each.symbol for each in universe.members(theme, NOVEMBER)} == gathered[code], theme.key
 

@@ -17,12 +17,12 @@ from screener.universe.load import find_universe, load_universe, shipped_univers
 
 HEADER = (
     "symbol,name,name_ja,issuer,kind,mic,currency,domicile,segment,other_segments,materials,purity,"
-    "china_dependence,listed_from,delisted_on,terminal_value,predecessor,lot_size,tags,verified,sources,note"
+    "china_dependence,listed_from,delisted_on,terminal_value,predecessor,predecessor_kind,lot_size,tags,verified,sources,note"
 )
-MP = "MP,MP Materials,MPマテリアルズ,mp,equity,XNYS,USD,US,mining,magnets,NdPr;Dy,pure-play,low,2020-11-18,,,FVAC,1,core,yes,https://a.test/mp,"
-TDK = "6762.T,TDK,TDK,tdk,equity,XTKS,JPY,JP,magnets,,Dy,minor,high,1961,,,,100,core,partial,https://a.test/tdk,"
-PEAK = "PEK.AX,Peak,ピーク,peak,equity,XASX,AUD,AU,mining,,NdPr,pure-play,high,2006-05,2025-10-01,0.443,,1,,yes,https://a.test/pek,"
-ACWI = "ACWI,ACWI ETF,ACWI ETF,acwi,etf,XNAS,USD,US,,,,,,2008-03-26,,,,1,,no,memory,"
+MP = "MP,MP Materials,MPマテリアルズ,mp,equity,XNYS,USD,US,mining,magnets,NdPr;Dy,pure-play,low,2020-11-18,,,FVAC,shell,1,core,yes,https://a.test/mp,"
+TDK = "6762.T,TDK,TDK,tdk,equity,XTKS,JPY,JP,magnets,,Dy,minor,high,1961,,,,,100,core,partial,https://a.test/tdk,"
+PEAK = "PEK.AX,Peak,ピーク,peak,equity,XASX,AUD,AU,mining,,NdPr,pure-play,high,2006-05,2025-10-01,0.443,,,1,,yes,https://a.test/pek,"
+ACWI = "ACWI,ACWI ETF,ACWI ETF,acwi,etf,XNAS,USD,US,,,,,,2008-03-26,,,,,1,,no,memory,"
 EVENTS_HEADER = "key,day,end_day,title,title_ja,kind,segments,sources,verified"
 QUOTA = "E1,2010-12-28,,Export quota cut,輸出枠削減,export_control,mining;magnets,https://a.test/e1,yes"
 CRASH = "E2,2020-02-20,2020-03-23,Crash,急落,market_stress,all,memory,no"
@@ -234,7 +234,7 @@ def test_every_fault_of_every_file_is_reported_in_one_pass(tmp_path: Path) -> No
         ("instruments.csv:8", 'sources is empty; give an address, or "memory"'),
         ("instruments.csv:9", 'kind "fund" is not defined; choose one of equity, etf, index'),
         ("instruments.csv:9", "begins like a spreadsheet formula"),
-        ("instruments.csv:10", "has 3 values for 22 columns"),
+        ("instruments.csv:10", "has 3 values for 23 columns"),
         ("instruments.csv:11", "holds markup"),
         ("themes.toml:1", "label_ja is empty"),
         ("themes.toml:4", "max_weight 10 is not a fraction above 0 and up to 1"),
