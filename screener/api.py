@@ -15,9 +15,8 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
 from screener.errors import UserError, raise_all, unknown
+from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
 from screener.portfolio.build import BuildSettings, Rebalance
 from screener.portfolio.build import build as build_portfolio
@@ -34,25 +34,33 @@ from screener.portfolio.costs import Costs
 from screener.portfolio.weighting import METHODS, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
-from screener.screening.metrics import compute_metrics
-from screener.screening.rules import ScreenResult, evaluate, spec_problems
-from screener.universe.model import Instrument, ScreenRule, Theme, Universe
+from screener.screening.fundamentals import fundamental_metrics
+from screener.screening.history import ScreenHistory
+from screener.screening.history import screen_history as history
+from screener.screening.metrics import Position, compute_metrics
+from screener.screening.rules import Facts, ScreenResult, evaluate, spec_problems
+from screener.screening.supply_chain import supply_chain_columns
+from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
     "Market",
+    "Position",
     "Progress",
     "Request",
+    "ScreenSettings",
     "ThemeResult",
     "WeeklyOutcome",
     "backtest",
     "build",
     "check_universe",
     "default_store",
+    "load_fundamentals",
     "load_market",
     "refresh",
     "screen",
+    "screen_history",
     "status",
     "theme_named",
     "unknown",
@@ -70,6 +78,19 @@ class BacktestSettings:
     cost_bps: float = 15.0
     years: int = 5  # back from the as-of date
     start: date | None = None  # overrides years
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSettings:
+    """What is asked of a screen beyond what the universe states; what is left empty changes nothing."""
+
+    rules: tuple[ScreenRule, ...] = ()  # further rules
+    where: str = ""  # a further SQL condition over metrics and facts
+    theme: str = ""  # only this theme's members
+    rank_by: tuple[tuple[str, float], ...] = ()  # instead of the screen's own ranking
+    within: str = ""  # "segment": rank inside each stage
+    position: Position = field(default_factory=Position)  # whose trading is judged
+    stated: Stated | None = None  # fundamentals, from load_fundamentals
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -97,20 +118,40 @@ def check_universe(universe: Universe) -> Universe:
     return universe
 
 
-def screen(market: Market, key: str = "", rules: Sequence[ScreenRule] = (), theme: str = "") -> ScreenResult:
-    """Apply a screen of the universe (default: its first) and further rules to all names or one theme's."""
-    screens = market.universe.screens
-    key = key or next(iter(screens))
-    if key not in screens:
-        raise UserError(unknown("screen", key, list(screens)))
-    spec = screens[key]
-    members = (
-        {each.symbol for each in _members(market, theme_named(market.universe, theme), market.request.as_of)}
-        if theme
-        else set(_listed(market))
-    )
-    metrics = compute_metrics(market.panel, market.benchmark).reindex(sorted(members))
-    return evaluate(replace(spec, rules=(*spec.rules, *rules)), metrics)
+def screen(
+    market: Market, key: str = "", settings: ScreenSettings | None = None, on: date | None = None
+) -> ScreenResult:
+    """Apply a screen of the universe (default: its first) to all names or one theme's, as known on a date.
+
+    on: default the as-of date. Raises UserError for an unknown screen or theme and for what a rule asks wrongly.
+    """
+    settings = settings or ScreenSettings()
+    spec = _screen_spec(market.universe, key, settings)
+    day = on or market.request.as_of
+    panel = market.panel if day >= market.request.as_of else market.panel.until(day)
+    names = market.universe.instruments
+    peers = {symbol: each.segment for symbol, each in names.items()}
+    chosen = [symbol for symbol, each in names.items() if each.is_listed(day)]
+    if settings.theme:
+        members = _members(market, theme_named(market.universe, settings.theme), day)
+        chosen = [each.symbol for each in members]
+        peers |= dict.fromkeys(chosen, settings.theme)
+    metrics = compute_metrics(panel, market.benchmark, peers, settings.position).reindex(sorted(chosen))
+    if settings.stated is not None:
+        if on is not None and on < market.request.as_of:
+            raise UserError(f"fundamentals are today's and were not known like this on {on}")
+        metrics = metrics.join(fundamental_metrics(settings.stated.values, metrics.index))
+    facts = supply_chain_columns(market.universe, metrics.index, metrics["adv"])
+    return evaluate(spec, metrics, Facts(facts, market.panel.base_currency))
+
+
+def screen_history(
+    market: Market, key: str = "", weeks: int = 26, settings: ScreenSettings | None = None
+) -> ScreenHistory:
+    """Apply a screen on the as-of date and each of the `weeks` before it, each with what was known then."""
+    ends = [market.request.as_of - timedelta(weeks=back) for back in range(weeks, -1, -1)]
+    first = market.panel.sessions[0].date()
+    return history([day for day in ends if day > first], lambda day: screen(market, key, settings, day))
 
 
 def build(
@@ -211,10 +252,20 @@ def theme_named(universe: Universe, key: str) -> Theme:
     return universe.themes[key]
 
 
-def _listed(market: Market) -> list[str]:
-    """Return the screenable symbols listed on the as-of date."""
-    gone = ("delisted", "not listed")
-    return [symbol for symbol in market.universe.instruments if market.states[symbol].state not in gone]
+def _screen_spec(universe: Universe, key: str, settings: ScreenSettings) -> ScreenSpec:
+    """Return a screen of the universe with what is asked beyond it."""
+    key = key or next(iter(universe.screens))
+    if key not in universe.screens:
+        raise UserError(unknown("screen", key, list(universe.screens)))
+    spec = universe.screens[key]
+    conditions = [each for each in (spec.where, settings.where) if each]
+    return replace(
+        spec,
+        rules=(*spec.rules, *settings.rules),
+        where=conditions[0] if len(conditions) == 1 else " and ".join(f"({each})" for each in conditions),
+        rank_by=settings.rank_by or spec.rank_by,
+        within=settings.within or spec.within,
+    )
 
 
 def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:

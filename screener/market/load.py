@@ -15,7 +15,7 @@ from platformdirs import user_data_path
 
 from screener.errors import ScreenerError, UserError, unknown
 from screener.market.bars import Bars
-from screener.market.currency import check_base, pairs_needed
+from screener.market.currency import check_base, pairs_needed, rates_to_base
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
 from screener.market.predecessor import with_predecessor
@@ -68,6 +68,7 @@ class Market:
     source_identity: str
     prices_hash: str
     warnings: tuple[str, ...]
+    rates: Mapping[str, float] = field(default_factory=dict)  # base currency per unit, on the as-of date
 
     @property
     def benchmark(self) -> str | None:
@@ -112,7 +113,7 @@ def refresh(request: Request, progress: Progress | None = None) -> dict[str, Sym
     Raises UserError for a bad request; a symbol that fails is an outcome, not an exception.
     """
     universe = _universe(request)
-    source = _open(request, universe)
+    source = open_request(request, universe)
     with Store.open(request.store) as store:
         return _refresh(store, source, _price_requests(request, universe), request.now, progress)
 
@@ -126,7 +127,7 @@ def load_market(request: Request, progress: Progress | None = None) -> Market:
     universe = _universe(request)
     if request.benchmark and request.benchmark not in universe.benchmarks:
         raise UserError(unknown("--benchmark", request.benchmark, list(universe.benchmarks)))
-    source = _open(request, universe)
+    source = open_request(request, universe)
     wanted = _price_requests(request, universe)
     with Store.open(request.store) as store:
         outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
@@ -173,7 +174,8 @@ def _universe(request: Request) -> Universe:
     return load_universe(find_universe(request.universe))
 
 
-def _open(request: Request, universe: Universe) -> PriceSource:
+def open_request(request: Request, universe: Universe) -> PriceSource:
+    """Open the price source a request names. Raises UserError when it cannot be opened."""
     if request.prices is not None and request.source != "files":
         raise UserError(f"--prices goes with --source files, not with --source {request.source}")
     settings = SourceSettings(universe, folder=request.prices, base_url=request.yahoo_url)
@@ -231,7 +233,19 @@ def _assemble_market(
         source_identity=source.identity,
         prices_hash=prices_hash,
         warnings=universe_warnings(universe, request.as_of),
+        rates=_latest_rates(request, everything, clean),
     )
+
+
+def _latest_rates(
+    request: Request, instruments: Mapping[str, Instrument], bars: Mapping[str, Bars]
+) -> dict[str, float]:
+    """Return base currency per unit of each currency that the universe quotes, where it is known."""
+    today = pd.DatetimeIndex([pd.Timestamp(request.as_of)])
+    rates = rates_to_base(request.base, (each.currency for each in instruments.values()), bars, today).iloc[
+        -1
+    ]
+    return {str(currency): float(rate) for currency, rate in rates.dropna().items()}
 
 
 def _joined(bars: Mapping[str, Bars], instruments: Mapping[str, Instrument]) -> dict[str, Bars]:

@@ -78,6 +78,17 @@ class PricePanel:
             as_of=min(day, self.as_of),
         )
 
+    def since(self, day: date) -> PricePanel:
+        """Return the panel from a date on; what it knows at its end is the same."""
+        rows = int(self.sessions.searchsorted(pd.Timestamp(day)))
+        return replace(
+            self,
+            prices=self.prices.iloc[rows:],
+            traded=self.traded.iloc[rows:],
+            close=self.close.iloc[rows:],
+            value_traded=self.value_traded.iloc[rows:],
+        )
+
     def select(self, symbols: Sequence[str]) -> PricePanel:
         """Return the panel of some of its symbols, sorted. Raises KeyError for an unknown one."""
         kept = sorted(symbols)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from screener.backtest.performance import Performance
+from screener.errors import UserError
 from screener.report.sections.market import market_table
 from screener.report.standing import mark_of
 
@@ -40,6 +42,29 @@ def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
             )
     safe.insert(0, "prices", "SYNTHETIC" if synthetic else "market")
     return safe
+
+
+def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
+    """Write a table as .csv, .parquet or .json, whole or not at all; texts are harmless in a spreadsheet.
+
+    Raises UserError for another ending, or when the file cannot be written.
+    """
+    safe = for_spreadsheets(table, synthetic)
+    writers = {
+        ".csv": lambda to: safe.to_csv(to, index=False),
+        ".parquet": lambda to: safe.to_parquet(to, index=False),
+        ".json": lambda to: safe.to_json(to, orient="records", indent=1, force_ascii=False),
+    }
+    if path.suffix.lower() not in writers:
+        raise UserError(f"--output {path}: write a name that ends in {', '.join(writers)}")
+    half_written = path.with_name(f".{path.name}.half-written")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writers[path.suffix.lower()](half_written)
+        half_written.replace(path)
+    except OSError as error:
+        half_written.unlink(missing_ok=True)
+        raise UserError(f"--output {path} cannot be written: {error.strerror or error}") from None
 
 
 def _harmless(cell: object) -> object:

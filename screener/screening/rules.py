@@ -10,10 +10,14 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import UserError, raise_all, unknown
-from screener.screening.metrics import METRICS, metric_named
+from screener.screening.fundamentals import FUNDAMENTALS
+from screener.screening.metrics import METRICS, Metric, percentiles
+from screener.screening.where import judge
 from screener.universe.model import ScreenRule, ScreenSpec
 
+RULED = {**METRICS, **FUNDAMENTALS}  # what a rule or a ranking may name
 COMPARISONS = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
+NEAR = 0.10  # of a bound: how little a name may miss one rule by to be a near miss
 FALLS_SHORT = {">=": "below", ">": "not above", "<=": "above", "<": "not below"}
 
 
@@ -22,8 +26,10 @@ class ScreenResult:
     """The outcome of one screen.
 
     metrics: N × M, every symbol that was judged. passed: N × R bool, one column a rule, named like "adv >= 1e+06".
+    margins: N × R, by how much a rule is met (negative: missed), in the metric's unit, NaN where unknown.
     score: N, weighted mean percentile in [0, 1] among those that pass, NaN for the others.
     rank: those that pass → 1, 2, … best first. reasons: each rejected symbol → its reasons with numbers.
+    near: those that miss one rule alone, by little, nearest first.
     """
 
     screen: str
@@ -32,6 +38,17 @@ class ScreenResult:
     score: pd.Series
     rank: pd.Series
     reasons: Mapping[str, tuple[str, ...]]
+    margins: pd.DataFrame
+    near: tuple[str, ...]
+    facts: pd.DataFrame  # N × F, what the universe states of each symbol
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Facts:
+    """What a screen needs beside the metrics: N × F texts and numbers by symbol, and the money's currency."""
+
+    table: pd.DataFrame
+    currency: str = ""
 
 
 def parse_rule(text: str) -> ScreenRule:
@@ -46,8 +63,8 @@ def parse_rule(text: str) -> ScreenRule:
         raise UserError(
             f"--rule {text!r} is not a rule; write metric, comparison and number, such as 'adv>=2e6'"
         )
-    if rule.metric not in METRICS:
-        raise UserError(f"--rule {text!r}: {unknown('metric', rule.metric, list(METRICS))}")
+    if rule.metric not in RULED:
+        raise UserError(f"--rule {text!r}: {unknown('metric', rule.metric, list(RULED))}")
     return rule
 
 
@@ -59,27 +76,59 @@ def rule_name(rule: ScreenRule) -> str:
 
 def describe(rule: ScreenRule) -> str:
     """Return a rule as a reader wants it: "volatility ≤ 60.0%"."""
-    metric = metric_named(rule.metric)
+    metric: Metric = RULED[rule.metric]
     sign = {">=": "≥", "<=": "≤"}.get(rule.comparison, rule.comparison)
     return f"{metric.label} {sign} {_shown(rule.bound, metric.unit)}"
 
 
-def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
+def parse_ranking(text: str) -> tuple[tuple[str, float], ...]:
+    """Read a ranking such as "momentum_12_1:0.6,volatility:-0.4". Raises UserError with every fault of it."""
+    ranking: list[tuple[str, float]] = []
+    problems = []
+    for part in text.split(","):
+        name, _, weight = (each.strip() for each in part.partition(":"))
+        if name not in RULED:
+            problems.append(f"--rank {text!r}: {unknown('metric', name, list(RULED))}")
+        elif not re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+", weight) or not float(weight):
+            problems.append(
+                f"--rank {text!r}: write {name}:WEIGHT, such as volatility:-0.4, for {part.strip()!r}"
+            )
+        elif name in dict(ranking):
+            problems.append(f"--rank {text!r} names {name} twice")
+        else:
+            ranking.append((name, float(weight)))
+    raise_all(problems)
+    return tuple(ranking)
+
+
+def evaluate(spec: ScreenSpec, metrics: pd.DataFrame, facts: Facts | None = None) -> ScreenResult:
     """Judge every symbol of a metrics table. A missing metric fails its rule and is named.
 
-    metrics: N × M as compute_metrics gives it. Raises UserError for a metric or comparison that is unknown,
-    and for a ranking in which every weight is 0.
+    metrics: N × M as compute_metrics gives it. facts: needed where the screen has an SQL condition over them or
+    ranks within segments. Raises UserError for a metric or comparison that is unknown, for a ranking in which
+    every weight is 0, and for a condition that is none.
     """
     raise_all([f"screen {spec.key!r}: {each}" for each in spec_problems(spec)])
-    passed = pd.DataFrame(
-        {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules},
-        index=metrics.index,
-        dtype=bool,
-    )
+    facts = facts or Facts(pd.DataFrame(index=metrics.index))
+    absent = sorted({*(rule.metric for rule in spec.rules), *dict(spec.rank_by)} - set(metrics.columns))
+    if absent:
+        raise UserError(f"screen {spec.key!r}: {', '.join(absent)} needs --fundamentals")
+    columns = {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules}
+    reasons = {rule_name(rule): _reasons(rule, metrics[rule.metric], facts.currency) for rule in spec.rules}
+    if spec.where:
+        judged = judge(spec.where, facts.table.join(metrics), option=f"screen {spec.key!r}, where")
+        columns[spec.where] = judged.holds
+        reasons[spec.where] = judged.lacks.map(
+            lambda lacked: f"{lacked} is unknown, which {spec.where} needs" if lacked else f"not {spec.where}"
+        )
+    passed = pd.DataFrame(columns, index=metrics.index, dtype=bool)
     passing = passed.all(axis=1)
-    score = _score(spec, metrics[passing]).reindex(metrics.index)
+    groups = dict(facts.table["segment"].items()) if spec.within == "segment" else None
+    score = _score(spec, metrics[passing], groups).reindex(metrics.index)
     ordered = score[passing].sort_index().sort_values(ascending=False, kind="stable").index
-    failing = metrics.index[~passing]
+    margins = pd.DataFrame(
+        {rule_name(rule): _margin(rule, metrics[rule.metric]) for rule in spec.rules}, index=metrics.index
+    )
     return ScreenResult(
         screen=spec.key,
         metrics=metrics,
@@ -88,19 +137,20 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame) -> ScreenResult:
         rank=pd.Series(np.arange(1, len(ordered) + 1), index=ordered, dtype="int64"),
         reasons={
             str(symbol): tuple(
-                _reason(rule, float(metrics[rule.metric][str(symbol)]))
-                for rule in spec.rules
-                if not passed.at[symbol, rule_name(rule)]
+                reasons[rule][symbol] for rule in passed.columns if not passed.at[symbol, rule]
             )
-            for symbol in failing
+            for symbol in metrics.index[~passing]
         },
+        margins=margins,
+        near=_near_misses(spec, metrics, passed, margins),
+        facts=facts.table,
     )
 
 
 def spec_problems(spec: ScreenSpec) -> list[str]:
     """Return what a screen asks for that does not exist, a sentence each."""
     asked = [*(rule.metric for rule in spec.rules), *(name for name, _ in spec.rank_by)]
-    problems = [unknown("metric", metric, list(METRICS)) for metric in asked if metric not in METRICS]
+    problems = [unknown("metric", metric, list(RULED)) for metric in asked if metric not in RULED]
     problems += [
         unknown("comparison", rule.comparison, list(COMPARISONS))
         for rule in spec.rules
@@ -116,36 +166,60 @@ def _holds(rule: ScreenRule, values: pd.Series) -> pd.Series:
     return known & COMPARISONS[rule.comparison](values.fillna(0.0), rule.bound)
 
 
-def _score(spec: ScreenSpec, metrics: pd.DataFrame) -> pd.Series:
+def _margin(rule: ScreenRule, values: pd.Series) -> pd.Series:
+    return values - rule.bound if rule.comparison.startswith(">") else rule.bound - values
+
+
+def _near_misses(
+    spec: ScreenSpec, metrics: pd.DataFrame, passed: pd.DataFrame, margins: pd.DataFrame
+) -> tuple[str, ...]:
+    """Return who misses one rule alone by at most NEAR of its bound (of the metric's spread for a bound of 0)."""
+    short: dict[str, float] = {}
+    failed_once = passed.index[(~passed).sum(axis=1) == 1]
+    for rule in spec.rules:
+        spread = float(metrics[rule.metric].std())
+        scale = abs(rule.bound) or (spread if spread > 0 else 1.0)
+        missed = -margins.loc[failed_once, rule_name(rule)][~passed.loc[failed_once, rule_name(rule)]] / scale
+        short.update({str(symbol): float(by) for symbol, by in missed.items() if by <= NEAR})
+    return tuple(sorted(short, key=lambda symbol: (short[symbol], symbol)))
+
+
+def _score(spec: ScreenSpec, metrics: pd.DataFrame, groups: Mapping[str, str] | None) -> pd.Series:
     """Return the weighted mean percentile of each passing symbol; an unknown metric counts as the worst."""
     total = sum(abs(weight) for _, weight in spec.rank_by)
+    directed = pd.DataFrame({name: metrics[name] * np.sign(weight) for name, weight in spec.rank_by})
+    ranked = percentiles(directed, groups).fillna(0.0)
     score = pd.Series(0.0, index=metrics.index)
     for name, weight in spec.rank_by:
-        directed = metrics[name] if weight > 0 else -metrics[name]
-        percentile = directed.rank(method="average", na_option="keep")
-        known = max(int(percentile.notna().sum()), 1)
-        score += abs(weight) / total * (((percentile - 0.5) / known).fillna(0.0))
+        score += abs(weight) / total * ranked[name]
     return score
 
 
-def _reason(rule: ScreenRule, value: float) -> str:
-    label = METRICS[rule.metric].label
+def _reasons(rule: ScreenRule, values: pd.Series, currency: str) -> pd.Series:
+    """Return for each symbol why it would fail a rule, with both numbers."""
+    return pd.Series([_reason(rule, float(value), currency) for value in values], index=values.index)
+
+
+def _reason(rule: ScreenRule, value: float, currency: str) -> str:
+    label = RULED[rule.metric].label
     if np.isnan(value):
         return f"{label} is unknown"
-    unit, extra = METRICS[rule.metric].unit, 0
+    unit, extra = RULED[rule.metric].unit, 0
     # a near miss gets the decimals that tell the two numbers apart
     while value != rule.bound and _shown(value, unit, extra) == _shown(rule.bound, unit, extra) and extra < 9:
         extra += 1
-    bound = _shown(rule.bound, unit, extra)
-    return f"{label} {_shown(value, unit, extra)} is {FALLS_SHORT[rule.comparison]} {bound}"
+    bound = _shown(rule.bound, unit, extra, currency)
+    return f"{label} {_shown(value, unit, extra, currency)} is {FALLS_SHORT[rule.comparison]} {bound}"
 
 
-def _shown(value: float, unit: str, extra: int = 0) -> str:
+def _shown(value: float, unit: str, extra: int = 0, currency: str = "") -> str:
     """Return a value as a person reads it, with `extra` decimals more than usual."""
     sign = "−" if value < 0 else ""
     size = abs(value)
     if unit == "fraction":
         return f"{sign}{size:.{1 + extra}%}"
     if unit == "base currency":
-        return f"{sign}{size / 1e6:,.{2 + extra}f} M"
-    return f"{sign}{size:,.{extra}f} sessions" if unit == "sessions" else f"{sign}{size:.{2 + extra}f}"
+        return f"{sign}{size / 1e6:,.{2 + extra}f} M {currency}".rstrip()
+    if unit in ("sessions", "days"):
+        return f"{sign}{size:,.{extra + (unit == 'days')}f} {unit}"
+    return f"{sign}{size:.{2 + extra}f}"

@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screener.errors import UserError
 from screener.market.panel import PricePanel
-from screener.screening.metrics import METRICS, compute_metrics, metric_named
+from screener.screening.metrics import METRICS, compute_metrics
 
 
 def panel_of(columns: dict[str, object], rows: int = 700) -> PricePanel:
@@ -110,10 +109,7 @@ def test_nothing_after_the_panels_end_matters() -> None:
 def test_every_metric_is_described_and_computed() -> None:
     metrics = compute_metrics(panel_of({"A": random_walk()}), None)
     assert list(metrics.columns) == list(METRICS)
-    assert {each.unit for each in METRICS.values()} <= {"fraction", "base currency", "sessions", "ratio"}
+    assert {each.unit for each in METRICS.values()} <= {
+        *("fraction", "base currency", "sessions", "days", "ratio")
+    }
     assert all(each.description for each in METRICS.values())
-
-
-def test_an_unknown_metric_is_named_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'volatility'"):
-        metric_named("volatlity")

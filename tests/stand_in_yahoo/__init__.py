@@ -38,6 +38,7 @@ class Listing:
     currency: str | None = "USD"
     zone: str = "America/New_York"
     dividend_currency: str = ""  # stated with each dividend if not ""
+    fundamentals: Mapping[str, object] = field(default_factory=dict)  # keys as Yahoo's financialData has them
 
 
 @dataclass(frozen=True)
@@ -176,10 +177,13 @@ class StandIn:
                 "error": {"code": "Not Found", "description": "Quote not found"},
             }
             return Reply(404, json.dumps({"quoteSummary": body}).encode())
-        quote = {"symbol": symbol, "currency": self.listings[symbol].currency}
-        return Reply(
-            body=json.dumps({"quoteSummary": {"result": [{"price": quote}], "error": None}}).encode()
-        )
+        listing = self.listings[symbol]
+        summary = {
+            "price": {"symbol": symbol, "currency": listing.currency},
+            "quoteType": {"symbol": symbol, "quoteType": "EQUITY"},
+            "financialData": dict(listing.fundamentals),
+        }
+        return Reply(body=json.dumps({"quoteSummary": {"result": [summary], "error": None}}).encode())
 
     def _chart(self, symbol: str, query: Mapping[str, str]) -> Reply:
         if symbol in self.recorded:

@@ -59,6 +59,14 @@ ZONES = {
     "XETR": "Europe/Berlin",
     "XSWX": "Europe/Zurich",
 }
+STATED = {  # our name → yfinance's key in Ticker.info
+    "market_cap": "marketCap",
+    "ev_to_sales": "enterpriseToRevenue",
+    "price_to_book": "priceToBook",
+    "cash": "totalCash",
+    "debt": "totalDebt",
+    "free_cash_flow": "freeCashflow",
+}
 OUTAGES = ("rate limited", "timed out", "unreachable")  # these speak of the service, not of the symbol
 
 
@@ -140,6 +148,27 @@ class YahooSource:
             source=self.identity,
             fetched_at=now,
         )
+
+    def fundamentals(self, symbol: str) -> tuple[dict[str, float], str, str]:
+        """Return what Yahoo states of a company today: values, currency of the accounts, currency of quotes.
+
+        Raises SourceError when it states nothing that can be read.
+        """
+        session = self._connect()
+        with _yfinance_our_way(*self._caches) as yf:
+            try:
+                stated = dict(yf.Ticker(symbol, session=session).info or {})
+            except Exception as error:  # yfinance lets anything out here too
+                raise SourceError("no data", f"Yahoo states no fundamentals of {symbol}: {error}") from error
+        values = {
+            name: float(stated[key])
+            for name, key in STATED.items()
+            if isinstance(stated.get(key), int | float) and np.isfinite(stated[key])
+        }
+        if not values:
+            raise SourceError("no data", f"Yahoo states no fundamentals of {symbol}")
+        quotes = str(stated.get("currency") or "")
+        return values, str(stated.get("financialCurrency") or quotes), quotes
 
     def _count(self, failure: SourceError) -> None:
         """Remember how many symbols in a row met an outage, and stop asking when it is enough."""
