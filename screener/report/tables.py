@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from screener.backtest.performance import Performance
 from screener.errors import UserError
 from screener.report.sections.market import market_table
 from screener.report.standing import mark_of
+from screener.screening.words import PERCENTILES
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
@@ -33,7 +35,10 @@ def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
 
 
 def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
-    """Return the table with the column `prices` in front and every text cell harmless as a formula."""
+    """Return the table with the column `prices` in front and every text cell harmless as a formula.
+
+    Cells that hold several texts are joined by "; ".
+    """
     safe = table.copy()
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column].dtype):
@@ -50,7 +55,7 @@ def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
     Raises UserError for another ending, or when the file cannot be written.
     """
     safe = for_spreadsheets(table, synthetic)
-    writers = {
+    writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda to: safe.to_csv(to, index=False),
         ".parquet": lambda to: safe.to_parquet(to, index=False),
         ".json": lambda to: safe.to_json(to, orient="records", indent=1, force_ascii=False),
@@ -68,6 +73,8 @@ def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
 
 
 def _harmless(cell: object) -> object:
+    if isinstance(cell, tuple):
+        cell = "; ".join(str(each) for each in cell)
     if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
         return f"'{cell}"
     return cell
@@ -110,7 +117,8 @@ def _screen(inputs: WeeklyInputs) -> pd.DataFrame:
                 "reasons": ["; ".join(result.reasons.get(each, ())) for each in symbols],
             }
         )
-        parts.append(pd.concat([head, result.metrics.reset_index(drop=True)], axis=1))
+        figures = result.metrics[[each for each in result.metrics.columns if each not in PERCENTILES]]
+        parts.append(pd.concat([head, figures.reset_index(drop=True)], axis=1))
     return _stacked(parts, ["screen", "symbol", "mark", "rank", "score", "reasons"])
 
 
