@@ -84,10 +84,13 @@ def screen(
     """Screen and rank the universe. Example: screener screen --where "contains(materials, 'Dy')"."""
     from screener.api import load_market, screen_histories
     from screener.api import screen as run
+    from screener.report.tables import check_table_path
 
     if metrics:
         _list_metrics()
         return
+    if output is not None:
+        check_table_path(output)
     settings = _settings(rule or [], where, rank, within, theme, (capital, participation))
     with progress("prices") as show:
         market = load_market(request, show)

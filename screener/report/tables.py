@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
 TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality")
+TABLE_ENDINGS = (".csv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 
 
@@ -49,26 +51,32 @@ def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
     return safe
 
 
+def check_table_path(path: Path) -> None:
+    """Raise UserError unless a table can be written under this name."""
+    if path.suffix.lower() not in TABLE_ENDINGS:
+        raise UserError(f"--output {path}: write a name that ends in {', '.join(TABLE_ENDINGS)}")
+
+
 def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
-    """Write a table as .csv, .parquet or .json, whole or not at all; texts are harmless in a spreadsheet.
+    """Write a table as one of TABLE_ENDINGS, whole or not at all; texts are harmless in a spreadsheet.
 
     Raises UserError for another ending, or when the file cannot be written.
     """
+    check_table_path(path)
     safe = for_spreadsheets(table, synthetic)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda to: safe.to_csv(to, index=False),
         ".parquet": lambda to: safe.to_parquet(to, index=False),
         ".json": lambda to: safe.to_json(to, orient="records", indent=1, force_ascii=False),
     }
-    if path.suffix.lower() not in writers:
-        raise UserError(f"--output {path}: write a name that ends in {', '.join(writers)}")
     half_written = path.with_name(f".{path.name}.half-written")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writers[path.suffix.lower()](half_written)
         half_written.replace(path)
     except OSError as error:
-        half_written.unlink(missing_ok=True)
+        with suppress(OSError):
+            half_written.unlink(missing_ok=True)
         raise UserError(f"--output {path} cannot be written: {error.strerror or error}") from None
 
 
