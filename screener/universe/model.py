@@ -69,6 +69,11 @@ class Instrument:
         """Return the domicile, with the groups that a state owns apart: "CN state"."""
         return f"{self.domicile} state" if STATE_GROUP in self.tags else self.domicile
 
+    @property
+    def domiciles(self) -> tuple[str, ...]:
+        """Return what a rule may call its domicile: the country and, of a group that a state owns, the class."""
+        return tuple(dict.fromkeys((self.domicile, self.domicile_class)))
+
     def is_listed(self, on: date) -> bool:
         """Say whether it traded on a date."""
         begun = self.listed_from is None or self.listed_from <= on
@@ -161,14 +166,14 @@ class Rule:
             (self.segments, instrument.segments()),
             (self.purity, (instrument.purity,)),
             (self.china_dependence, (instrument.china_dependence,)),
-            (self.domicile, (instrument.domicile,)),
+            (self.domicile, instrument.domiciles),
             (self.materials, instrument.materials),
             (self.tags, instrument.tags),
         )
         asked = [(words, has) for words, has in wanted if words]
         if not asked and not self.not_domicile:
             return False  # a rule of includes alone selects nothing else
-        return instrument.domicile not in self.not_domicile and all(
+        return not set(self.not_domicile) & set(instrument.domiciles) and all(
             set(words) & set(has) for words, has in asked
         )
 

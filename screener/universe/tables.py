@@ -167,13 +167,15 @@ def _rule(table: Table, segments: Segments, listed: Listed) -> Rule:
 
     elsewhere = table.words("not_domicile")  # may name a country that no equity is from
     for country in elsewhere:
-        if country and not COUNTRY.fullmatch(country):
-            table.note(f'not_domicile "{country:.40}" is malformed; it looks like CN', "not_domicile")
+        if country and not COUNTRY.fullmatch(country.removesuffix(" state")):
+            table.note(
+                f'not_domicile "{country:.40}" is malformed; it looks like CN or CN state', "not_domicile"
+            )
     return Rule(
         segments=table.known_words("segments", segments),
         purity=table.known_words("purity", PURITY),
         china_dependence=table.known_words("china_dependence", CHINA_DEPENDENCE),
-        domicile=table.known_words("domicile", borne("domicile")),
+        domicile=table.known_words("domicile", borne("domiciles")),
         not_domicile=elsewhere,
         materials=table.known_words("materials", borne("materials")),
         tags=table.known_words("tags", borne("tags")),

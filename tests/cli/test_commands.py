@@ -422,7 +422,8 @@ def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
     for command in ("universe list", "prices update", "screen", "build", "backtest", "weekly", "doctor"):
         assert f"screener {command}" in readme
-    helps = "".join(run(each, "--help").out for each in ("weekly", "screen", "build", "backtest", "doctor"))
+    commands = ("weekly", "screen", "build", "backtest", "doctor", "dependence", "themes")
+    helps = "".join(run(each, "--help").out for each in commands)
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
 
 

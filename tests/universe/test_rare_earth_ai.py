@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from screener.errors import UserError
 from screener.universe.load import find_universe, load_universe
-from screener.universe.model import Universe
+from screener.universe.model import Rule, Universe
 
 FOLDER = find_universe("rare_earth_ai")
 TEXTS = {
@@ -70,6 +70,16 @@ def test_arafura_owns_nolans(universe: Universe) -> None:
 def test_the_state_groups_are_a_domicile_of_their_own(universe: Universe) -> None:
     state = {symbol for symbol, each in universe.instruments.items() if each.domicile_class == "CN state"}
     assert state == {"600111.SS", "000831.SZ"}
+
+
+def test_a_rule_may_name_the_state_groups_or_leave_them_out(universe: Universe) -> None:
+    china = {each.symbol for each in universe.instruments.values() if each.domicile == "CN"}
+    groups = {
+        each.symbol for each in universe.instruments.values() if Rule(domicile=("CN state",)).matches(each)
+    }
+    assert groups == {"600111.SS", "000831.SZ"}
+    rule = Rule(domicile=("CN",), not_domicile=("CN state",))
+    assert {each.symbol for each in universe.instruments.values() if rule.matches(each)} == china - groups
 
 
 def test_every_fact_says_what_it_rests_on(universe: Universe) -> None:
