@@ -114,19 +114,11 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame, facts: Facts | None = None
         ]
     )
     columns = {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules}
-    reasons = {
-        rule_name(rule): pd.Series(
-            [why_not(rule, float(value), facts.currency) for value in metrics[rule.metric]],
-            index=metrics.index,
-        )
-        for rule in spec.rules
-    }
+    conditioned = {}
     if spec.where:
         judged = judge(spec.where, facts.table.join(metrics), option=f"screen {spec.key!r}, where")
         columns[spec.where] = judged.holds
-        reasons[spec.where] = judged.lacks.map(
-            lambda lacked: f"{lacked} is unknown, which {spec.where} needs" if lacked else f"not {spec.where}"
-        )
+        conditioned = {str(symbol): lacked for symbol, lacked in judged.lacks.items()}
     passed = pd.DataFrame(columns, index=metrics.index, dtype=bool)
     passing = passed.all(axis=1)
     groups = (
@@ -145,12 +137,7 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame, facts: Facts | None = None
         passed=passed,
         score=score,
         rank=pd.Series(np.arange(1, len(ordered) + 1), index=ordered, dtype="int64"),
-        reasons={
-            str(symbol): tuple(
-                reasons[rule][symbol] for rule in passed.columns if not passed.at[symbol, rule]
-            )
-            for symbol in metrics.index[~passing]
-        },
+        reasons=_reasons(spec, metrics[~passing], passed[~passing], conditioned, facts.currency),
         margins=margins,
         near=_near_misses(spec, metrics, passed, margins),
         facts=facts.table,
@@ -180,17 +167,43 @@ def _margin(rule: ScreenRule, values: pd.Series) -> pd.Series:
     return values - rule.bound if rule.comparison.startswith(">") else rule.bound - values
 
 
+def _reasons(
+    spec: ScreenSpec,
+    metrics: pd.DataFrame,
+    passed: pd.DataFrame,
+    lacked: Mapping[str, str],
+    currency: str,
+) -> dict[str, tuple[str, ...]]:
+    """Return each rejected symbol's reasons; `lacked` names the columns its condition could not know."""
+    reasons: dict[str, list[str]] = {str(symbol): [] for symbol in metrics.index}
+    for rule, held in zip(spec.rules, passed.to_numpy().T, strict=False):
+        for symbol, value, holds in zip(reasons, metrics[rule.metric].to_numpy(), held, strict=True):
+            if not holds:
+                reasons[symbol].append(why_not(rule, float(value), currency))
+    if spec.where:
+        for symbol, holds in zip(reasons, passed[spec.where].to_numpy(), strict=True):
+            missing = lacked[symbol]
+            if not holds:
+                words = f"{missing} is unknown, which {spec.where} needs" if missing else f"not {spec.where}"
+                reasons[symbol].append(words)
+    return {symbol: tuple(why) for symbol, why in reasons.items()}
+
+
 def _near_misses(
     spec: ScreenSpec, metrics: pd.DataFrame, passed: pd.DataFrame, margins: pd.DataFrame
 ) -> tuple[str, ...]:
     """Return who misses one rule alone by at most NEAR of its bound (of the metric's spread for a bound of 0)."""
     short: dict[str, float] = {}
-    failed_once = passed.index[(~passed).sum(axis=1) == 1]
+    once = (~passed).sum(axis=1).to_numpy() == 1
     for rule in spec.rules:
         spread = float(metrics[rule.metric].std())
         scale = abs(rule.bound) or (spread if spread > 0 else 1.0)
-        missed = -margins.loc[failed_once, rule_name(rule)][~passed.loc[failed_once, rule_name(rule)]] / scale
-        short.update({str(symbol): float(by) for symbol, by in missed.items() if by <= NEAR * (1 + 1e-9)})
+        rows = once & ~passed[rule_name(rule)].to_numpy()
+        missed = -margins[rule_name(rule)].to_numpy()[rows] / scale
+        symbols = [str(each) for each in metrics.index[rows]]
+        short.update(
+            (symbol, by) for symbol, by in zip(symbols, missed, strict=True) if by <= NEAR * (1 + 1e-9)
+        )
     return tuple(sorted(short, key=lambda symbol: (short[symbol], symbol)))
 
 

@@ -64,21 +64,19 @@ def supply_chain_columns(universe: Universe, symbols: Iterable[str], adv: pd.Ser
     )
     size = adv.reindex(table.index)
     for column, key in (("stage_hhi_country", "domicile"), ("stage_hhi_company", "issuer")):
-        by_stage = {
-            stage: herfindahl(size[rows.index].groupby(rows[key]).sum())
-            for stage, rows in table.groupby("segment")
-        }
-        table[column] = table["segment"].map(by_stage).astype(float)
+        table[column] = table["segment"].map(herfindahl(size, table["segment"], table[key])).astype(float)
     return table
 
 
-def herfindahl(sizes: pd.Series) -> float:
-    """Return Σ shares², from 1 / K for K equal sizes to 1 for one of them; NaN when nothing has a size.
+def herfindahl(sizes: pd.Series, groups: pd.Series, owners: pd.Series) -> pd.Series:
+    """Return for each group Σ shares² of its owners, 1 / K for K equal ones to 1 for a single one.
 
+    sizes, groups, owners: N, of one index. A missing size counts nothing; NaN for a group without any size.
     Source: Herfindahl (1950); Hirschman (1964).
     """
-    total = float(sizes.sum())
-    return float(((sizes / total) ** 2).sum()) if total > 0 else float("nan")
+    owned = sizes.fillna(0.0).groupby([groups, owners]).sum()
+    shares = owned / owned.groupby(level=0).transform("sum")
+    return (shares**2).groupby(level=0).sum(min_count=1)
 
 
 def _share(universe: Universe, segment: str) -> float:

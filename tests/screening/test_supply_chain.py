@@ -27,10 +27,12 @@ def test_a_group_that_the_state_owns_is_a_domicile_of_its_own() -> None:
 
 
 def test_herfindahl_of_equal_and_of_single_sizes() -> None:
-    assert herfindahl(pd.Series([1.0] * 4)) == pytest.approx(0.25)
-    assert herfindahl(pd.Series([5.0, 0.0])) == 1.0
-    assert herfindahl(pd.Series([3.0, 1.0])) == pytest.approx(0.625)
-    assert np.isnan(herfindahl(pd.Series([0.0, np.nan])))
+    groups = pd.Series(list("aaaabbccdde"))
+    owners = pd.Series([*"1234121212", "1"])
+    sizes = pd.Series([1.0, 1, 1, 1, 5, 0, 3, 1, 0, np.nan, 2])
+    found = herfindahl(sizes, groups, owners)
+    assert found[["a", "b", "c", "e"]].tolist() == pytest.approx([0.25, 1.0, 0.625, 1.0])
+    assert np.isnan(found["d"])
 
 
 def test_two_lines_of_one_issuer_are_one_company_of_its_stage() -> None:
