@@ -137,15 +137,17 @@ def _rules(result: ScreenResult, say: Wording) -> Table:
 
 
 def _moves(inputs: WeeklyInputs, history: ScreenHistory, say: Wording) -> Table:
-    """How many passed on each date, newest first, and who came and went."""
+    """How many passed, who came and who went, newest first; of earlier weeks those in which somebody did."""
     passing = dict(zip(history.dates, history.passed.to_numpy().sum(axis=1).tolist(), strict=True))
 
     def named_list(symbols: tuple[str, ...]) -> str:
         return say.listed(symbols) if symbols else ""
 
+    newest = history.dates[-1]
     rows = tuple(
         (day, passing[day], named_list(history.entered[day]), named_list(history.left[day]))
         for day in reversed(history.entered)
+        if day == newest or history.entered[day] or history.left[day]
     )
     columns = (
         Column(say("column.date"), "date"),
@@ -153,9 +155,11 @@ def _moves(inputs: WeeklyInputs, history: ScreenHistory, say: Wording) -> Table:
         Column(say("column.entered"), "text"),
         Column(say("column.left"), "text"),
     )
-    newest = next(reversed(history.entered))
     title = say(
-        "screen.moves", entered=len(history.entered[newest]), left=len(history.left[newest]), weeks=len(rows)
+        "screen.moves",
+        entered=len(history.entered[newest]),
+        left=len(history.left[newest]),
+        weeks=len(history.entered),
     )
     return Table(title, columns, (Rows(rows),))
 
