@@ -67,7 +67,11 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: C
             width, spare = min(widths[position], width + spare), spare - min(widths[position] - width, spare)
         justify: JustifyMethod = "right" if column.number else "left"
         table.add_column(
-            column.header, justify=justify, no_wrap=not column.folds, overflow="ellipsis", width=width
+            column.header,
+            justify=justify,
+            no_wrap=not column.folds,
+            overflow="fold" if column.folds else "ellipsis",
+            width=width,
         )
     for row in rows:
         table.add_row(*(Text(row[each]) for each in kept))

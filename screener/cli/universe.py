@@ -51,7 +51,7 @@ def list_instruments(
         _list_unlisted(loaded, segment, as_json)
         return
     if as_json:
-        dump([_facts(loaded, each) for each in chosen])
+        dump([_facts(loaded, each.symbol) for each in chosen])
         return
     columns = [
         Column("Symbol"),
@@ -90,18 +90,21 @@ def show(
 ) -> None:
     """Show all that is stated of a name, with what each fact rests on. Example: screener universe show MP."""
     loaded = _load(universe)
-    facts = _find(loaded, name)
+    key = _key(loaded, name)
+    facts = _facts(loaded, key)
     if as_json:
         dump(facts)
         return
-    each = loaded.everything().get(name) or loaded.everything().get(name.upper())
-    for key, value in facts.items():
+    each = loaded.everything().get(key)
+    rows = []
+    for fact, value in facts.items():
         text = ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
         stated = text not in ("", "None")
-        basis = each.basis(key) if each is not None and stated and key in BASED else "source"
-        say(
-            f"{key.replace('_', ' '):<18} {text if stated else '—'}{'' if basis == 'source' else f' ({basis})'}"
+        basis = each.basis(fact) if each is not None and stated and fact in BASED else "source"
+        rows.append(
+            [fact.replace("_", " "), text if stated else "—", "" if basis == "source" else f"({basis})"]
         )
+    print_table([Column("Fact"), Column("Stated", flexible=True, folds=True), Column("Rests on")], rows)
 
 
 @app.command("new")
@@ -173,39 +176,48 @@ def _row(loaded: Universe, each: Instrument) -> list[str]:
     ]
 
 
-def _facts(loaded: Universe, each: Instrument) -> dict[str, object]:
-    from dataclasses import asdict
-
-    themes = tuple(theme.key for theme in loaded.themes.values() if theme.rule.matches(each))
-    return {**asdict(each), "themes": themes}
-
-
-def _find(loaded: Universe, name: str) -> dict[str, object]:
-    from dataclasses import asdict
-
+def _key(loaded: Universe, name: str) -> str:
+    """Return the symbol or key that a name means, whatever its case; a whole company name will do too."""
     from screener.api import unknown
     from screener.errors import UserError
 
     everything = loaded.everything()
-    if name in everything or name.upper() in everything:
-        return _facts(loaded, everything.get(name) or everything[name.upper()])
-    if name in loaded.themes:
-        theme = loaded.themes[name]
-        members = tuple(each.symbol for each in loaded.instruments.values() if theme.rule.matches(each))
-        rule = {f"rule {key}": words for key, words in asdict(theme.rule).items() if words}
-        return {
-            **{key: value for key, value in asdict(theme).items() if key != "rule"},
-            **rule,
-            "members": members,
-        }
-    if name in loaded.segments:
-        members = tuple(each.symbol for each in loaded.instruments.values() if each.segment == name)
-        return {**asdict(loaded.segments[name]), "members": members}
-    if name in loaded.materials:
-        members = tuple(each.symbol for each in loaded.instruments.values() if name in each.materials)
-        uses = tuple(f"{segment}: {product}" for segment, product in loaded.materials[name].uses)
-        return {**asdict(loaded.materials[name]), "uses": uses, "members": members}
-    if name in loaded.organisations:
-        return asdict(loaded.organisations[name])
     known = [*everything, *loaded.themes, *loaded.segments, *loaded.materials, *loaded.organisations]
-    raise UserError(unknown("name", name, known))
+    if name in known:
+        return name
+    names = {key: each.name for key, each in everything.items()}
+    names |= {key: each.name for key, each in loaded.organisations.items()}
+    by_fold = {called.casefold(): key for key, called in names.items()} | {
+        key.casefold(): key for key in known
+    }
+    if name.casefold() not in by_fold:
+        raise UserError(unknown("name", name, known))
+    return by_fold[name.casefold()]
+
+
+def _facts(loaded: Universe, key: str) -> dict[str, object]:
+    """Return all that is stated of a symbol, theme, segment, material or organisation."""
+    from dataclasses import asdict
+
+    equities = loaded.instruments.values()
+    if key in loaded.themes:
+        theme = loaded.themes[key]
+        rule = {f"rule {field}": words for field, words in asdict(theme.rule).items() if words}
+        stated = {field: value for field, value in asdict(theme).items() if field != "rule"}
+        return {**stated, **rule, "members": tuple(s.symbol for s in equities if theme.rule.matches(s))}
+    if key in loaded.segments:
+        members = tuple(each.symbol for each in equities if each.segment == key)
+        return {**asdict(loaded.segments[key]), "members": members}
+    if key in loaded.materials:
+        members = tuple(
+            each.symbol for each in equities if key in (*each.materials, *loaded.elements_of(each))
+        )
+        uses = tuple(f"{segment}: {product}" for segment, product in loaded.materials[key].uses)
+        return {**asdict(loaded.materials[key]), "uses": uses, "members": members}
+    if key in loaded.organisations:
+        return asdict(loaded.organisations[key])
+    each = loaded.everything()[key]
+    return {
+        **asdict(each),
+        "themes": tuple(theme.key for theme in loaded.themes.values() if theme.rule.matches(each)),
+    }
