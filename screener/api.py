@@ -27,6 +27,7 @@ import pandas as pd
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
+from screener.backtest.validity import assess
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
@@ -219,6 +220,7 @@ def backtest(
         result,
         backtest=run,
         performance=_performance_of(run, against),
+        validity=assess(run.wealth, against),
         benchmark_wealth=against,
         benchmark_performance=None if against is None else summarise(against),
         note=""

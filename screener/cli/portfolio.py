@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from screener.cli.show import (
 
 if TYPE_CHECKING:
     from screener.api import Market, Request
+    from screener.backtest.validity import Interval, Validity
     from screener.portfolio.build import Rebalance
     from screener.report.model import ThemeResult
     from screener.universe.model import Theme
@@ -179,8 +181,27 @@ def _print_performance(market: Market, results: list[ThemeResult], frequency: st
                 f"; before {known} it is hindsight" if known and each.performance.start < known else ""
             )
             say(f"{each.theme.key}: {each.performance.start} to {each.performance.end}{hindsight}")
+        if each.validity is not None:
+            _print_validity(each, each.validity)
     say(f"Hypothetical, in {market.request.base}, {cost_bps:g} bps a trade; {frequency} rebalance,")
     say("decided at one close and traded at the next.")
+
+
+def _print_validity(result: ThemeResult, validity: Validity) -> None:
+    """Say what the record proves, in the same words for every theme."""
+
+    def between(interval: Interval, signed: bool = True) -> str:
+        return f"{percent(interval.low, signed=signed)} to {percent(interval.high, signed=signed)}"
+
+    sharpe = f"{number(validity.sharpe_ratio.low)} to {number(validity.sharpe_ratio.high)}"
+    say(f"  90% of redrawn records: CAGR {between(validity.cagr)}, Sharpe {sharpe},")
+    say(f"  max fall {between(validity.maximum_drawdown, signed=False)}")
+    if validity.excess_cagr is not None:
+        say(f"  a year against {result.benchmark}: {between(validity.excess_cagr)}")
+    chance = percent(validity.probabilistic_sharpe, signed=False, digits=0)
+    needed = validity.minimum_track_record
+    enough = f"; for 95%: {needed:.1f} years" if math.isfinite(needed) else ""
+    say(f"  the true Sharpe is above 0 with {chance} after {validity.years:.1f} years{enough}")
 
 
 def _figures(p: Any) -> list[str]:
@@ -213,6 +234,7 @@ def _performance_record(result: ThemeResult) -> dict[str, Any]:
         "benchmark_performance": None
         if result.benchmark_performance is None
         else asdict(result.benchmark_performance),
+        "validity": None if result.validity is None else asdict(result.validity),
         "known_from": result.theme.known_from,
         "note": result.note,
     }

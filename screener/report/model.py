@@ -13,6 +13,7 @@ import pandas as pd
 
 from screener.backtest.engine import Backtest
 from screener.backtest.performance import Performance
+from screener.backtest.validity import Validity
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
@@ -52,6 +53,7 @@ class ThemeResult:
     benchmark_wealth: pd.Series | None  # aligned with backtest.wealth, starting at 1
     benchmark_performance: Performance | None
     note: str
+    validity: Validity | None = None  # how far the record can be trusted
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -73,6 +73,7 @@ def _theme(inputs: WeeklyInputs, result: ThemeResult) -> dict[str, object]:
         "benchmark_performance": None
         if result.benchmark_performance is None
         else asdict(result.benchmark_performance),
+        "validity": None if result.validity is None else asdict(result.validity),
         "note": result.note,
     }
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from screener.backtest.engine import Backtest
 from screener.backtest.performance import Performance
+from screener.backtest.validity import Interval, Validity
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
@@ -246,6 +247,17 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
         against,
         make_performance(against, True),
         "",
+        Validity(
+            sessions=1300,
+            years=5.0,
+            block_length=4.0,
+            cagr=Interval(-0.02, 0.26),
+            sharpe_ratio=Interval(-0.1, 1.6),
+            maximum_drawdown=Interval(0.14, 0.38),
+            excess_cagr=Interval(-0.195, 0.281),
+            probabilistic_sharpe=0.97,
+            minimum_track_record=3.75,
+        ),
     )
 
 

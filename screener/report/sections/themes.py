@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from screener.backtest.performance import drawdowns
+from screener.backtest.validity import CONFIDENCE, LEVEL
 from screener.report.blocks import (
     Block,
     Cell,
@@ -28,10 +29,11 @@ from screener.report.charts import wants_log
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
-from screener.report.words import Wording, cell_text, day, percent, wording
+from screener.report.words import Wording, cell_text, day, number, percent, wording
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
+    from screener.backtest.validity import Interval, Validity
     from screener.report.model import ThemeResult, WeeklyInputs
 
 # How the statistics are written: as a share of wealth, as a signed change, or as a plain ratio.
@@ -77,6 +79,8 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if result.backtest is not None:
         right.append(_chart(inputs, result, result.backtest, say))
         (left if len(result.rebalance.weights) < FEW_HELD else right).append(_statistics(result, say))
+    if result.validity is not None:
+        right.append(Paragraph(_trust(result, result.validity, say), "note"))
     if result.note:
         right.append(Paragraph(result.note, "warning"))
     label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
@@ -205,6 +209,42 @@ def _statistics(result: ThemeResult, say: Wording) -> Table:
         Column(result.benchmark or say("column.no_benchmark"), "written"),
     )
     return Table(title, columns, (Rows(tuple(rows)),), note=say("themes.statistics_note"))
+
+
+def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:
+    """Say in a paragraph what the record proves and what it cannot."""
+
+    def between(interval: Interval, *, signed: bool = True) -> dict[str, str]:
+        return {
+            "low": percent(interval.low, signed=signed),
+            "high": percent(interval.high, signed=signed),
+        }
+
+    own, other = result.performance, result.benchmark_performance
+    sentences = [
+        say("trust.cagr", level=percent(LEVEL, 0), **between(validity.cagr)),
+        say(
+            "trust.sharpe",
+            low=number(validity.sharpe_ratio.low),
+            high=number(validity.sharpe_ratio.high),
+        ),
+        say("trust.fall", **between(validity.maximum_drawdown, signed=False)),
+    ]
+    if validity.excess_cagr is not None and own is not None and other is not None:
+        ahead = percent(own.cagr - other.cagr, signed=True)
+        sentences.append(
+            say("trust.excess", ahead=ahead, benchmark=result.benchmark, **between(validity.excess_cagr))
+        )
+    needed = validity.minimum_track_record
+    sentences.append(
+        say("trust.luck", chance=percent(validity.probabilistic_sharpe, 0), years=number(validity.years, 1))
+    )
+    if math.isfinite(needed):
+        sentences.append(say("trust.needed", confidence=percent(CONFIDENCE, 0), years=number(needed, 1)))
+    known = result.theme.known_from
+    if own is not None and (known is None or own.start < known):
+        sentences.append(say("trust.hindsight"))
+    return " ".join(sentences)
 
 
 def _written(value: float, kind: str) -> str:
