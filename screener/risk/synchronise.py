@@ -1,0 +1,252 @@
+"""Observations of a price panel whose exchanges close at different hours. Five ways; `lead_lag` is the default.
+
+A daily return of Tokyo and one of New York with the same date share only part of their span, so plain daily
+covariances across them come out too small. A new way is a function here and a line in SYNCHRONISERS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from screener.errors import ScreenerError
+from screener.market.panel import PricePanel
+from screener.market.returns import weekly_returns
+from screener.market.sessions import calendar_of, closing_clock
+from screener.risk.observations import Block, Bools, Floats, Indices, Observations, observe, problems_of
+
+Seconds = npt.NDArray[np.int64]
+DAY = 86_400
+WEEKDAYS_PER_YEAR = 365.25 * 5 / 7
+OVERLAP = 5  # sessions of the united calendar in an overlapping return
+
+
+def lead_lag(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+    """Pair each return with every return whose span, from close to close in UTC, overlaps its own.
+
+    The sum of products over overlapping spans (Hayashi & Yoshida 2005, eq. 2.2) is the Newey–West sum of leads
+    and lags with unit weights, kept to those leads and lags that can carry common news: two for exchanges that
+    close at different hours, none within an exchange, more across a holiday or a suspension. It is unbiased
+    whatever the hours, and on one exchange it is the plain daily covariance.
+
+    panel: T rows of all exchanges' sessions; markets: symbol → MIC. Spans count in weekday time, and a year has
+    260.9 weekdays, so that each exchange is annualised by the sessions that it really had.
+    """
+    order = sorted(panel.prices.columns, key=lambda each: (calendar_of(markets[each]), each))
+    prices, traded, symbols = _tables(panel, order)
+    returns, first, last = _own_returns(prices, traded)
+    problems = problems_of(returns, symbols)
+    if problems:
+        raise ScreenerError(*problems)
+    exchanges = _exchanges(panel, [markets[each] for each in symbols], traded)
+    known = np.isfinite(returns)
+    counts = known.sum(axis=0).astype(float)
+    root, begin, end = np.empty(len(symbols)), np.empty(len(symbols)), np.empty(len(symbols))
+    for one in exchanges:
+        root[one.names] = one.root
+        begin[one.names], end[one.names] = one.clock[first[one.names]], one.clock[last[one.names]]
+    deviations = np.where(known, returns - np.nansum(returns, axis=0) / counts, 0.0) * root
+    levels = np.vstack([np.zeros(len(symbols)), np.cumsum(deviations, axis=0)])
+    history = _History(levels, _coming(levels, traded), begin, end, root)
+    blocks = [
+        _block(one, (rows, columns), (deviations, known), _partners(one, rows, exchanges, history), history)
+        for one in exchanges
+        for columns, rows in _sharing(one, traded, first, last)
+    ]
+    nowhere = np.full(len(symbols), -1, dtype=np.intp)
+    span = np.minimum(end[:, None], end) - np.maximum(begin[:, None], begin)
+    common = np.maximum(span, 0.0) / WEEKDAYS_PER_YEAR * np.outer(root, root)
+    return Observations(tuple(symbols), tuple(blocks), counts, root, None, common, nowhere)
+
+
+def daily(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+    """Pair returns of one date, each over its own sessions, as if all exchanges closed together."""
+    prices, traded, symbols = _tables(panel)
+    returns, _, _ = _own_returns(prices, traded)
+    return observe(pd.DataFrame(returns, columns=symbols), 252)
+
+
+def weekly(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+    """Take returns over spans of seven days, of which the part that closes do not share is small."""
+    span = (panel.sessions[-1] - panel.sessions[0]).days if len(panel.sessions) else 0
+    return observe(weekly_returns(panel.prices, max(span // 7, 1)), 365.25 / 7)
+
+
+def overlapping(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+    """Take returns over five sessions of the united calendar, one ending at every session."""
+    levels = panel.prices.to_numpy(dtype=float)
+    returns = pd.DataFrame(levels[OVERLAP:] / levels[:-OVERLAP] - 1.0, columns=panel.prices.columns)
+    days = (panel.sessions[-1] - panel.sessions[0]).days if len(panel.sessions) else 1
+    per_year = (len(panel.sessions) - 1) / max(days, 1) * 365.25
+    # k-day sums that overlap are worth 3k / (2k² + 1) as many that do not (Bartlett kernel)
+    return observe(returns, per_year / OVERLAP, 3 * OVERLAP / (2 * OVERLAP**2 + 1))
+
+
+def burns_engle_mezrich(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+    """Take returns to prices as they would stand at the day's last close, by a first-order forecast.
+
+    Each name's next return is regressed on today's mean returns of the exchanges, so that r(t) becomes
+    r(t) + E[r(t+1)] − E[r(t)] (Burns, Engle & Mezrich 1998, "Correlations and volatilities of
+    asynchronous data", eq. 8, with the exchanges' means in place of the full matrix of moving averages).
+    """
+    levels = panel.prices.to_numpy(dtype=float)
+    symbols = list(panel.prices.columns)
+    returns = levels[1:] / levels[:-1] - 1.0
+    calendars = np.array([calendar_of(markets[each]) for each in symbols])
+    means = []
+    for calendar in dict.fromkeys(calendars):
+        part = returns[:, calendars == calendar]
+        known = np.isfinite(part)
+        means.append(np.where(known, part, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+    moved = returns.copy()
+    if len(means) > 1:  # on one exchange all close together
+        regressors = np.column_stack(means)
+        for column in range(len(symbols)):
+            moved[:, column] += _revision(returns[:, column], regressors)
+    days = max((panel.sessions[-1] - panel.sessions[0]).days, 1)
+    return observe(pd.DataFrame(moved[1:], columns=symbols), len(returns) / days * 365.25)
+
+
+def _revision(own: Floats, means: Floats) -> Floats:
+    """Return E[own(t+1) | means(t)] − E[own(t) | means(t−1)] by least squares; 0 in the first row."""
+    known = np.isfinite(own[1:])
+    regressors = means[:-1] - means[:-1].mean(axis=0)
+    slope = np.linalg.lstsq(regressors[known], own[1:][known] - own[1:][known].mean(), rcond=None)[0]
+    forecast = (means - means[:-1].mean(axis=0)) @ slope
+    return np.diff(forecast, prepend=forecast[0])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Exchange:
+    """One calendar: which columns are on it, the rows on which it traded, its closes, and √sessions a year."""
+
+    names: slice
+    rows: Indices
+    clock: Floats  # T, weekdays passed at each row's close
+    root: float
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _History:
+    """What N names had reached by each row: levels (T + 1) × N, and coming, the level at the next own close."""
+
+    levels: Floats
+    coming: Floats
+    begin: Floats  # N, weekdays passed at the first close
+    end: Floats
+    root: Floats
+
+
+def _exchanges(panel: PricePanel, mics: list[str], traded: Bools) -> list[_Exchange]:
+    """Return the exchanges of N names that are ordered by calendar."""
+    midnights = _midnights(panel)
+    found, start = [], 0
+    for _, group in groupby(mics, key=calendar_of):
+        names = slice(start, start := start + len(members := list(group)))
+        clock = (closing_clock(members[0], panel.sessions) + midnights) / DAY
+        rows = np.flatnonzero(traded[:, names].any(axis=1))
+        years = (clock[rows[-1]] - clock[rows[0]]) / WEEKDAYS_PER_YEAR
+        found.append(_Exchange(names, rows, clock, float(np.sqrt((len(rows) - 1) / years))))
+    return found
+
+
+def _sharing(one: _Exchange, traded: Bools, first: Indices, last: Indices) -> list[tuple[Indices, Indices]]:
+    """Return the names of an exchange whose returns end together, and the rows on which they do, first included.
+
+    Names that missed no session between their first and last share one block; any other has its own.
+    """
+    rows, names = one.rows[:, None], np.arange(one.names.start, one.names.stop)
+    within = (rows >= first[one.names]) & (rows <= last[one.names])
+    whole = (traded[one.rows, one.names] | ~within).all(axis=0)
+    blocks = [(names[whole], one.rows)] if whole.any() else []
+    return blocks + [
+        (names[[each]], np.flatnonzero(traded[:, names[each]])) for each in np.flatnonzero(~whole)
+    ]
+
+
+def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history: _History) -> Floats:
+    """Return K × N, the sum of each name's deviations whose spans overlap those that end at an exchange's rows."""
+    partners = np.empty((len(rows) - 1, history.levels.shape[1]))
+    for other in exchanges:
+        # from what a name had reached at its last close at or before the span's start to its first at or after the end
+        start = rows[:-1] + (other.clock <= one.clock)[rows[:-1]]
+        end = rows[1:] + (other.clock < one.clock)[rows[1:]]
+        reached, before = history.coming[:, other.names], history.levels[:, other.names]
+        np.subtract(reached.take(end, axis=0), before.take(start, axis=0), out=partners[:, other.names])
+    return partners
+
+
+def _block(
+    one: _Exchange,
+    where: tuple[Indices, Indices],
+    own: tuple[Floats, Bools],
+    partners: Floats,
+    history: _History,
+) -> Block:
+    (rows, columns), (deviations, known) = where, own
+    instants = one.clock[rows, None]
+
+    def coverage() -> Floats:
+        covered = np.minimum(instants[1:], history.end) - np.maximum(instants[:-1], history.begin)
+        return np.asarray(np.maximum(covered, 0.0) * (history.root**2 / WEEKDAYS_PER_YEAR))
+
+    return Block(
+        columns=columns,
+        ages=(instants[-1, 0] - instants[1:, 0]) / WEEKDAYS_PER_YEAR * one.root**2,
+        returns=deviations[np.ix_(rows[1:], columns)],
+        alive=known[np.ix_(rows[1:], columns)].astype(float),
+        partners=partners,
+        coverage=coverage,
+    )
+
+
+def _tables(panel: PricePanel, order: list[str] | None = None) -> tuple[Floats, Bools, list[str]]:
+    if not len(panel.sessions):
+        raise ScreenerError("a covariance needs sessions; the panel has none")
+    symbols = [str(each) for each in panel.prices.columns]
+    columns = np.arange(len(symbols)) if order is None else panel.prices.columns.get_indexer(pd.Index(order))
+    prices = np.ascontiguousarray(panel.prices.to_numpy(dtype=float)[:, columns])
+    traded = panel.traded.to_numpy(dtype=bool)[:, columns] & np.isfinite(prices)
+    return prices, traded, [symbols[each] for each in columns]
+
+
+def _own_returns(prices: Floats, traded: Bools) -> tuple[Floats, Indices, Indices]:
+    """Return T × N simple returns between a name's own sessions, NaN elsewhere, and its first and last row."""
+    rows = np.arange(len(prices))[:, None]
+    latest = np.maximum.accumulate(np.where(traded, rows, -1), axis=0)
+    previous = np.vstack([np.full(prices.shape[1], -1), latest[:-1]])
+    before = np.take_along_axis(prices, np.maximum(previous, 0), axis=0)
+    returns = np.where(traded & (previous >= 0), prices / before - 1.0, np.nan)
+    some = traded.any(axis=0)
+    first = np.where(some, traded.argmax(axis=0), 0)
+    last = np.where(some, len(prices) - 1 - traded[::-1].argmax(axis=0), 0)
+    return returns, first, last
+
+
+def _midnights(panel: PricePanel) -> Seconds:
+    """Return the weekday seconds passed at the start of each row's date."""
+    days = panel.sessions.to_numpy().astype("datetime64[D]")
+    return np.asarray(np.busday_count(np.datetime64("1970-01-01"), days) * DAY, dtype=np.int64)
+
+
+def _coming(levels: Floats, traded: Bools) -> Floats:
+    """Return (T + 1) × N, each name's level at its first close in row t or after it; at the end, its last."""
+    t = len(traded)
+    rows = np.where(traded, np.arange(1, t + 1)[:, None], t)
+    following = np.minimum.accumulate(rows[::-1], axis=0)[::-1]
+    return np.vstack([np.take_along_axis(levels, following, axis=0), levels[-1]])
+
+
+Synchroniser = Callable[[PricePanel, Mapping[str, str]], Observations]
+SYNCHRONISERS: dict[str, Synchroniser] = {
+    "lead_lag": lead_lag,
+    "weekly": weekly,
+    "overlapping": overlapping,
+    "burns_engle_mezrich": burns_engle_mezrich,
+    "daily": daily,
+}
