@@ -14,7 +14,7 @@ from screener.risk.diagnose import average_correlation, condition_number, effect
 from screener.risk.estimators import ESTIMATORS, ONE_GRID
 from screener.risk.nearest import is_positive_definite, positive_definite
 from screener.risk.observations import Observations, observe, with_segments
-from screener.risk.synchronise import SYNCHRONISERS
+from screener.risk.synchronise import SYNCHRONISERS, Quotes
 
 __all__ = [
     "ESTIMATORS",
@@ -112,7 +112,7 @@ def estimate_panel_covariance(
 ) -> Covariance:
     """Estimate the annualised covariance of a panel's names as known at its end, whatever hours they close at.
 
-    panel: N names over T sessions, of which the last `lookback_weeks` are used. markets: symbol → MIC.
+    panel: T sessions, of which the last `lookback_weeks` are used. markets: symbol → MIC of the N names wanted.
     Raises UserError for an unknown word, and ScreenerError that names what no covariance can be estimated of,
     such as a name with fewer than `fewest_returns` returns.
     """
@@ -124,11 +124,7 @@ def estimate_panel_covariance(
         raise UserError(
             f"{settings.estimator} counts joint moves, which lead_lag does not have; choose weekly"
         )
-    if len(panel.sessions):
-        oldest = panel.sessions[-1] - pd.Timedelta(weeks=settings.lookback_weeks)
-        start = max(int(panel.sessions.searchsorted(oldest, side="right")) - 1, 0)
-        panel = panel.since(panel.sessions[start].date())
-    observations = SYNCHRONISERS[chosen](panel, markets)
+    observations = SYNCHRONISERS[chosen](Quotes.of(panel, markets, settings.lookback_weeks))
     few = [
         f"{symbol} has {count:.0f} returns, fewer than {settings.fewest_returns}"
         for symbol, count in zip(observations.symbols, observations.counts, strict=True)

@@ -27,7 +27,7 @@ def factor_model(observations: Observations) -> Floats:
     length = np.diag(observations.common)
     short = length < SHORT * length.max()
     windows = {
-        int(rows): sample(observations.recent(rows))
+        int(rows): sample(observations.recent(rows - 0.5))
         for rows in np.unique(np.round(length[short]))
         if rows > 1
     }

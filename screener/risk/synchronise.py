@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from screener.errors import ScreenerError
@@ -20,13 +19,51 @@ from screener.market.returns import weekly_returns
 from screener.market.sessions import calendar_of, closing_clock
 from screener.risk.observations import Block, Bools, Floats, Indices, Observations, observe, problems_of
 
-Seconds = npt.NDArray[np.int64]
 DAY = 86_400
 WEEKDAYS_PER_YEAR = 365.25 * 5 / 7
 OVERLAP = 5  # sessions of the united calendar in an overlapping return
 
 
-def lead_lag(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+@dataclass(frozen=True, eq=False, slots=True)
+class Quotes:
+    """What a covariance needs of a panel: N names ordered by calendar, over its last T sessions.
+
+    prices: T × N, as in PricePanel. traded: T × N. mics: N.
+    """
+
+    symbols: tuple[str, ...]
+    mics: tuple[str, ...]
+    sessions: pd.DatetimeIndex
+    prices: Floats
+    traded: Bools
+
+    @staticmethod
+    def of(panel: PricePanel, markets: Mapping[str, str], weeks: int) -> Quotes:
+        """Cut names (symbol → MIC) and weeks from a panel. Raises ScreenerError naming what is missing."""
+        position = {str(symbol): number for number, symbol in enumerate(panel.symbols)}
+        if not markets:
+            raise ScreenerError("a covariance needs at least one name; none was given")
+        if strangers := [each for each in markets if each not in position]:
+            raise ScreenerError(f"the panel has no prices of {', '.join(strangers)}")
+        sessions = panel.sessions
+        if not len(sessions):
+            raise ScreenerError("a covariance needs sessions; the panel has none")
+        oldest = sessions[-1] - pd.Timedelta(weeks=weeks)
+        start = max(int(sessions.searchsorted(oldest, side="right")) - 1, 0)
+        symbols = sorted(markets, key=lambda each: (calendar_of(markets[each]), each))
+        columns = [position[each] for each in symbols]
+        prices = panel.prices.iloc[start:].to_numpy(dtype=float)[:, columns]
+        traded = panel.traded.iloc[start:].to_numpy(dtype=bool)[:, columns] & np.isfinite(prices)
+        mics = tuple(markets[each] for each in symbols)
+        return Quotes(tuple(symbols), mics, sessions[start:], np.ascontiguousarray(prices), traded)
+
+    @property
+    def days(self) -> int:
+        """Return the days from the first session to the last."""
+        return int((self.sessions[-1] - self.sessions[0]).days)
+
+
+def lead_lag(quotes: Quotes) -> Observations:
     """Pair each return with every return whose span, from close to close in UTC, overlaps its own.
 
     The sum of products over overlapping spans (Hayashi & Yoshida 2005, eq. 2.2) is the Newey–West sum of leads
@@ -34,16 +71,15 @@ def lead_lag(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
     close at different hours, none within an exchange, more across a holiday or a suspension. It is unbiased
     whatever the hours, and on one exchange it is the plain daily covariance.
 
-    panel: T rows of all exchanges' sessions; markets: symbol → MIC. Spans count in weekday time, and a year has
-    260.9 weekdays, so that each exchange is annualised by the sessions that it really had.
+    Spans count in weekday time, and a year has 260.9 weekdays, so that each exchange is annualised by the
+    sessions that it really had.
     """
-    order = sorted(panel.prices.columns, key=lambda each: (calendar_of(markets[each]), each))
-    prices, traded, symbols = _tables(panel, order)
-    returns, first, last = _own_returns(prices, traded)
+    symbols, traded = list(quotes.symbols), quotes.traded
+    returns, first, last = _own_returns(quotes.prices, traded)
     problems = problems_of(returns, symbols)
     if problems:
         raise ScreenerError(*problems)
-    exchanges = _exchanges(panel, [markets[each] for each in symbols], traded)
+    exchanges = _exchanges(quotes)
     known = np.isfinite(returns)
     counts = known.sum(axis=0).astype(float)
     root, begin, end = np.empty(len(symbols)), np.empty(len(symbols)), np.empty(len(symbols))
@@ -64,40 +100,37 @@ def lead_lag(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
     return Observations(tuple(symbols), tuple(blocks), counts, root, None, common, nowhere)
 
 
-def daily(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+def daily(quotes: Quotes) -> Observations:
     """Pair returns of one date, each over its own sessions, as if all exchanges closed together."""
-    prices, traded, symbols = _tables(panel)
-    returns, _, _ = _own_returns(prices, traded)
-    return observe(pd.DataFrame(returns, columns=symbols), 252)
+    returns, _, _ = _own_returns(quotes.prices, quotes.traded)
+    return observe(pd.DataFrame(returns, columns=list(quotes.symbols)), 252)
 
 
-def weekly(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+def weekly(quotes: Quotes) -> Observations:
     """Take returns over spans of seven days, of which the part that closes do not share is small."""
-    span = (panel.sessions[-1] - panel.sessions[0]).days if len(panel.sessions) else 0
-    return observe(weekly_returns(panel.prices, max(span // 7, 1)), 365.25 / 7)
+    prices = pd.DataFrame(quotes.prices, index=quotes.sessions, columns=list(quotes.symbols))
+    return observe(weekly_returns(prices, max(quotes.days // 7, 1)), 365.25 / 7)
 
 
-def overlapping(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+def overlapping(quotes: Quotes) -> Observations:
     """Take returns over five sessions of the united calendar, one ending at every session."""
-    levels = panel.prices.to_numpy(dtype=float)
-    returns = pd.DataFrame(levels[OVERLAP:] / levels[:-OVERLAP] - 1.0, columns=panel.prices.columns)
-    days = (panel.sessions[-1] - panel.sessions[0]).days if len(panel.sessions) else 1
-    per_year = (len(panel.sessions) - 1) / max(days, 1) * 365.25
+    levels = quotes.prices
+    returns = pd.DataFrame(levels[OVERLAP:] / levels[:-OVERLAP] - 1.0, columns=list(quotes.symbols))
+    per_year = (len(quotes.sessions) - 1) / max(quotes.days, 1) * 365.25
     # k-day sums that overlap are worth 3k / (2k² + 1) as many that do not (Bartlett kernel)
     return observe(returns, per_year / OVERLAP, 3 * OVERLAP / (2 * OVERLAP**2 + 1))
 
 
-def burns_engle_mezrich(panel: PricePanel, markets: Mapping[str, str]) -> Observations:
+def burns_engle_mezrich(quotes: Quotes) -> Observations:
     """Take returns to prices as they would stand at the day's last close, by a first-order forecast.
 
     Each name's next return is regressed on today's mean returns of the exchanges, so that r(t) becomes
     r(t) + E[r(t+1)] − E[r(t)] (Burns, Engle & Mezrich 1998, "Correlations and volatilities of
     asynchronous data", eq. 8, with the exchanges' means in place of the full matrix of moving averages).
     """
-    levels = panel.prices.to_numpy(dtype=float)
-    symbols = list(panel.prices.columns)
-    returns = levels[1:] / levels[:-1] - 1.0
-    calendars = np.array([calendar_of(markets[each]) for each in symbols])
+    symbols = list(quotes.symbols)
+    returns = quotes.prices[1:] / quotes.prices[:-1] - 1.0
+    calendars = np.array([calendar_of(each) for each in quotes.mics])
     means = []
     for calendar in dict.fromkeys(calendars):
         part = returns[:, calendars == calendar]
@@ -108,13 +141,14 @@ def burns_engle_mezrich(panel: PricePanel, markets: Mapping[str, str]) -> Observ
         regressors = np.column_stack(means)
         for column in range(len(symbols)):
             moved[:, column] += _revision(returns[:, column], regressors)
-    days = max((panel.sessions[-1] - panel.sessions[0]).days, 1)
-    return observe(pd.DataFrame(moved[1:], columns=symbols), len(returns) / days * 365.25)
+    return observe(pd.DataFrame(moved[1:], columns=symbols), len(returns) / max(quotes.days, 1) * 365.25)
 
 
 def _revision(own: Floats, means: Floats) -> Floats:
     """Return E[own(t+1) | means(t)] − E[own(t) | means(t−1)] by least squares; 0 in the first row."""
     known = np.isfinite(own[1:])
+    if known.sum() <= means.shape[1]:
+        return np.zeros(len(own))
     regressors = means[:-1] - means[:-1].mean(axis=0)
     slope = np.linalg.lstsq(regressors[known], own[1:][known] - own[1:][known].mean(), rcond=None)[0]
     forecast = (means - means[:-1].mean(axis=0)) @ slope
@@ -142,14 +176,14 @@ class _History:
     root: Floats
 
 
-def _exchanges(panel: PricePanel, mics: list[str], traded: Bools) -> list[_Exchange]:
-    """Return the exchanges of N names that are ordered by calendar."""
-    midnights = _midnights(panel)
+def _exchanges(quotes: Quotes) -> list[_Exchange]:
+    days = quotes.sessions.to_numpy().astype("datetime64[D]")
+    weekdays = np.busday_count(np.datetime64("1970-01-01"), days)
     found, start = [], 0
-    for _, group in groupby(mics, key=calendar_of):
+    for _, group in groupby(quotes.mics, key=calendar_of):
         names = slice(start, start := start + len(members := list(group)))
-        clock = (closing_clock(members[0], panel.sessions) + midnights) / DAY
-        rows = np.flatnonzero(traded[:, names].any(axis=1))
+        clock = weekdays + closing_clock(members[0], quotes.sessions) / DAY
+        rows = np.flatnonzero(quotes.traded[:, names].any(axis=1))
         years = (clock[rows[-1]] - clock[rows[0]]) / WEEKDAYS_PER_YEAR
         found.append(_Exchange(names, rows, clock, float(np.sqrt((len(rows) - 1) / years))))
     return found
@@ -205,16 +239,6 @@ def _block(
     )
 
 
-def _tables(panel: PricePanel, order: list[str] | None = None) -> tuple[Floats, Bools, list[str]]:
-    if not len(panel.sessions):
-        raise ScreenerError("a covariance needs sessions; the panel has none")
-    symbols = [str(each) for each in panel.prices.columns]
-    columns = np.arange(len(symbols)) if order is None else panel.prices.columns.get_indexer(pd.Index(order))
-    prices = np.ascontiguousarray(panel.prices.to_numpy(dtype=float)[:, columns])
-    traded = panel.traded.to_numpy(dtype=bool)[:, columns] & np.isfinite(prices)
-    return prices, traded, [symbols[each] for each in columns]
-
-
 def _own_returns(prices: Floats, traded: Bools) -> tuple[Floats, Indices, Indices]:
     """Return T × N simple returns between a name's own sessions, NaN elsewhere, and its first and last row."""
     rows = np.arange(len(prices))[:, None]
@@ -228,12 +252,6 @@ def _own_returns(prices: Floats, traded: Bools) -> tuple[Floats, Indices, Indice
     return returns, first, last
 
 
-def _midnights(panel: PricePanel) -> Seconds:
-    """Return the weekday seconds passed at the start of each row's date."""
-    days = panel.sessions.to_numpy().astype("datetime64[D]")
-    return np.asarray(np.busday_count(np.datetime64("1970-01-01"), days) * DAY, dtype=np.int64)
-
-
 def _coming(levels: Floats, traded: Bools) -> Floats:
     """Return (T + 1) × N, each name's level at its first close in row t or after it; at the end, its last."""
     t = len(traded)
@@ -242,7 +260,7 @@ def _coming(levels: Floats, traded: Bools) -> Floats:
     return np.vstack([np.take_along_axis(levels, following, axis=0), levels[-1]])
 
 
-Synchroniser = Callable[[PricePanel, Mapping[str, str]], Observations]
+Synchroniser = Callable[[Quotes], Observations]
 SYNCHRONISERS: dict[str, Synchroniser] = {
     "lead_lag": lead_lag,
     "weekly": weekly,

@@ -6,6 +6,7 @@ closes, holidays and half days included, so all that is wrong with a covariance 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -84,11 +85,18 @@ def panel_of(prices: pd.DataFrame, traded: pd.DataFrame) -> PricePanel:
     return PricePanel(prices, traded, prices, prices * 1e5, "USD", prices.index[-1].date())
 
 
-@lru_cache(maxsize=64)
 def closes_of(mic: str, first: pd.Timestamp, last: pd.Timestamp) -> pd.Series:
-    """Return each session's close in UTC, straight from exchange_calendars."""
-    calendar = get_calendar(CALENDARS.get(mic, mic), start=first, end=last)
-    return calendar.closes.dt.tz_localize(None)
+    """Return each session's close in UTC, straight from exchange_calendars, by session date."""
+    closes = _all_closes(CALENDARS.get(mic, mic))
+    return closes[(closes.index >= first) & (closes.index <= last)]
+
+
+@lru_cache(maxsize=16)
+def _all_closes(name: str) -> pd.Series:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # as in market/sessions.py
+        closes = get_calendar(name, start="2018-01-01", end="2026-12-31").closes
+    return closes.dt.tz_localize(None)
 
 
 def weekday_seconds(closes: pd.Series) -> np.ndarray:
