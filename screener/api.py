@@ -15,11 +15,13 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
@@ -35,11 +37,12 @@ from screener.portfolio.weighting import METHODS, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.fundamentals import fundamental_metrics
-from screener.screening.history import ScreenHistory
-from screener.screening.history import screen_history as history
-from screener.screening.metrics import Position, compute_metrics
+from screener.screening.history import ScreenHistory, screen_history
+from screener.screening.metrics import Position, compute_metrics, with_percentiles
 from screener.screening.rules import Facts, ScreenResult, evaluate, spec_problems
 from screener.screening.supply_chain import supply_chain_columns
+from screener.screening.where import judge
+from screener.screening.words import RULED
 from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "Progress",
     "Request",
     "ScreenSettings",
+    "Stated",
     "ThemeResult",
     "WeeklyOutcome",
     "backtest",
@@ -60,13 +64,14 @@ __all__ = [
     "load_market",
     "refresh",
     "screen",
-    "screen_history",
+    "screen_histories",
     "status",
     "theme_named",
     "unknown",
     "weekly",
 ]
 LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
+HISTORY_WEEKS = 13  # of screens in the weekly report
 FEWEST_SESSIONS = 60  # a shorter backtest says nothing, and the report says so instead
 
 
@@ -114,8 +119,22 @@ def check_universe(universe: Universe) -> Universe:
             problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
     for spec in universe.screens.values():
         problems += [f"screens.toml: [{spec.key}]: {each}" for each in spec_problems(spec)]
+        problems += _condition_problems(universe, spec)
     raise_all(problems)
     return universe
+
+
+def _condition_problems(universe: Universe, spec: ScreenSpec) -> list[str]:
+    """Return what is wrong with a screen's SQL condition, held against a table without a known figure."""
+    if not spec.where:
+        return []
+    unknown_figures = pd.DataFrame(np.nan, index=sorted(universe.instruments), columns=list(RULED))
+    facts = supply_chain_columns(universe, unknown_figures.index, unknown_figures["adv"])
+    try:
+        judge(spec.where, facts.join(unknown_figures), option=f"screens.toml: [{spec.key}]: where")
+    except UserError as error:
+        return list(error.problems)
+    return []
 
 
 def screen(
@@ -127,31 +146,24 @@ def screen(
     """
     settings = settings or ScreenSettings()
     spec = _screen_spec(market.universe, key, settings)
-    day = on or market.request.as_of
-    panel = market.panel if day >= market.request.as_of else market.panel.until(day)
-    names = market.universe.instruments
-    peers = {symbol: each.segment for symbol, each in names.items()}
-    chosen = [symbol for symbol, each in names.items() if each.is_listed(day)]
-    if settings.theme:
-        members = _members(market, theme_named(market.universe, settings.theme), day)
-        chosen = [each.symbol for each in members]
-        peers |= dict.fromkeys(chosen, settings.theme)
-    metrics = compute_metrics(panel, market.benchmark, peers, settings.position).reindex(sorted(chosen))
-    if settings.stated is not None:
-        if on is not None and on < market.request.as_of:
-            raise UserError(f"fundamentals are today's and were not known like this on {on}")
-        metrics = metrics.join(fundamental_metrics(settings.stated.values, metrics.index))
-    facts = supply_chain_columns(market.universe, metrics.index, metrics["adv"])
-    return evaluate(spec, metrics, Facts(facts, market.panel.base_currency))
+    metrics, facts = _judged(market, settings, on or market.request.as_of)
+    return evaluate(spec, metrics, facts)
 
 
-def screen_history(
-    market: Market, key: str = "", weeks: int = 26, settings: ScreenSettings | None = None
-) -> ScreenHistory:
-    """Apply a screen on the as-of date and each of the `weeks` before it, each with what was known then."""
-    ends = [market.request.as_of - timedelta(weeks=back) for back in range(weeks, -1, -1)]
+def screen_histories(
+    market: Market, keys: Iterable[str], weeks: int = 26, settings: ScreenSettings | None = None
+) -> dict[str, ScreenHistory]:
+    """Apply screens on the as-of date and each of the `weeks` before it, each with what was known then."""
+    settings = settings or ScreenSettings()
     first = market.panel.sessions[0].date()
-    return history([day for day in ends if day > first], lambda day: screen(market, key, settings, day))
+    ends = [market.request.as_of - timedelta(weeks=back) for back in range(weeks, -1, -1)]
+    judged = {day: _judged(market, settings, day) for day in ends if day > first}
+
+    def history(spec: ScreenSpec) -> ScreenHistory:
+        return screen_history(list(judged), lambda day: evaluate(spec, *judged[day]))
+
+    specs = [_screen_spec(market.universe, key, settings) for key in keys]
+    return {spec.key: history(spec) for spec in specs}
 
 
 def build(
@@ -236,6 +248,7 @@ def weekly(
         failures=market.failures,
         findings=market.findings,
         screens=tuple(screen(market, key) for key in market.universe.screens),
+        histories=screen_histories(market, market.universe.screens, HISTORY_WEEKS),
         themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
         warnings=market.warnings,
     )
@@ -250,6 +263,29 @@ def theme_named(universe: Universe, key: str) -> Theme:
     if key not in universe.themes:
         raise UserError(unknown("theme", key, list(universe.themes)))
     return universe.themes[key]
+
+
+def _judged(market: Market, settings: ScreenSettings, day: date) -> tuple[pd.DataFrame, Facts]:
+    """Return the metrics and facts of the names that a screen judges, as known on a date.
+
+    Percentiles are among all names listed then, also where only a theme's members are judged.
+    """
+    universe = market.universe
+    panel = market.panel if day >= market.request.as_of else market.panel.until(day)
+    segments = {symbol: each.segment for symbol, each in universe.instruments.items()}
+    listed = [symbol for symbol, each in universe.instruments.items() if each.is_listed(day)]
+    chosen, peers = listed, segments
+    if settings.theme:
+        chosen = [each.symbol for each in _members(market, theme_named(universe, settings.theme), day)]
+        peers = segments | dict.fromkeys(chosen, settings.theme)
+    metrics = compute_metrics(panel, market.benchmark, peers, settings.position).reindex(listed)
+    if settings.stated is not None:
+        if day < market.request.as_of:
+            raise UserError(f"fundamentals are today's and were not known like this on {day}")
+        metrics = metrics.join(fundamental_metrics(settings.stated.values, metrics.index))
+    facts = supply_chain_columns(universe, metrics.index, metrics["adv"])
+    table = with_percentiles(metrics, segments)
+    return table.loc[chosen], Facts(facts.loc[chosen], panel.base_currency)
 
 
 def _screen_spec(universe: Universe, key: str, settings: ScreenSettings) -> ScreenSpec:

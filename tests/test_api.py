@@ -13,6 +13,7 @@ import screener.api as sc
 from screener.backtest.engine import simulate
 from screener.errors import UserError
 from screener.portfolio.costs import Costs
+from screener.universe.model import ScreenRule
 
 
 def test_live_proposal_and_backtest_decide_alike(sample_market: sc.Market) -> None:
@@ -62,6 +63,92 @@ def _scrambled_after(market: sc.Market, day: date, seed: int) -> sc.Market:
     value = (panel.value_traded * np.where(later, noise, 1.0)).where(traded)
     scrambled = replace(panel, prices=prices, traded=traded, close=close, value_traded=value)
     return replace(market, panel=scrambled)
+
+
+@pytest.mark.parametrize(
+    ("back", "seed", "theme"), [(1, 0, ""), (40, 1, "magnets"), (333, 2, ""), (900, 3, "")]
+)
+def test_a_screen_on_a_date_is_unchanged_by_anything_after_it(
+    sample_market: sc.Market, back: int, seed: int, theme: str
+) -> None:
+    """Ranks, reasons, margins and every metric are the same to the last bit, also when later rows are gone."""
+    day = sample_market.panel.sessions[-1 - back].date()
+    asked = sc.ScreenSettings(theme=theme, where="stage_hhi_company <= 1 or adv > 1e6", within="segment")
+    one = sc.screen(sample_market, settings=asked, on=day)
+    cut = replace(sample_market, panel=sample_market.panel.until(day))
+    for changed in (_scrambled_after(sample_market, day, seed), cut):
+        other = sc.screen(changed, settings=asked, on=day)
+        pd.testing.assert_series_equal(one.rank, other.rank)
+        pd.testing.assert_frame_equal(one.metrics, other.metrics, rtol=0, atol=0)
+        pd.testing.assert_frame_equal(one.margins, other.margins, rtol=0, atol=0)
+        pd.testing.assert_frame_equal(one.facts, other.facts)
+        assert one.reasons == other.reasons and one.near == other.near
+
+
+def test_a_screen_on_a_past_date_is_the_one_of_a_market_as_of_it(sample_market: sc.Market) -> None:
+    day = date(2024, 3, 1)
+    earlier = sc.load_market(replace(sample_market.request, as_of=day))
+    for key in sample_market.universe.screens:
+        one, other = sc.screen(sample_market, key, on=day), sc.screen(earlier, key)
+        assert one.rank.to_dict() == other.rank.to_dict() and one.reasons == other.reasons
+        pd.testing.assert_frame_equal(one.metrics, other.metrics, rtol=1e-9)
+    assert "USAR" not in one.metrics.index
+
+
+def test_a_history_ends_with_the_screen_of_today(sample_market: sc.Market) -> None:
+    keys = list(sample_market.universe.screens)
+    for key, history in sc.screen_histories(sample_market, keys, weeks=4).items():
+        assert len(history.dates) == 5 and history.dates[-1] == sample_market.request.as_of
+        now = sc.screen(sample_market, key)
+        passing = history.passed.columns[history.passed.iloc[-1]]
+        assert set(passing) == set(now.rank.index) and history.near == now.near
+        before = sc.screen(sample_market, key, on=history.dates[0])
+        assert set(history.passed.columns[history.passed.iloc[0]]) == set(before.rank.index)
+
+
+def test_a_broken_condition_of_a_universe_is_found_without_prices(sample_market: sc.Market) -> None:
+    key, spec = next(iter(sample_market.universe.screens.items()))
+    for where, said in (
+        ("advv > 1", "did you mean"),
+        ("adv", "not true or false"),
+        ("segment > 1 +", "cannot be read"),
+    ):
+        broken = replace(sample_market.universe, screens={key: replace(spec, where=where)})
+        with pytest.raises(UserError, match=f"screens.toml: .{key}.*{said}"):
+            sc.check_universe(broken)
+    sound = replace(spec, where="contains(elements, 'Dy') and market_cap > 1e9 and adv_percentile > 0.2")
+    sc.check_universe(replace(sample_market.universe, screens={key: sound}))
+
+
+def test_percentiles_are_among_all_names_also_inside_a_theme(sample_market: sc.Market) -> None:
+    whole = sc.screen(sample_market).metrics
+    theme = sc.screen(sample_market, settings=sc.ScreenSettings(theme="magnets")).metrics
+    pd.testing.assert_series_equal(
+        theme["adv_percentile"], whole.loc[theme.index, "adv_percentile"], check_exact=True
+    )
+
+
+def test_fundamentals_refuse_a_past_date_and_a_source_without_them(sample_market: sc.Market) -> None:
+    past = replace(sample_market.request, as_of=date(2024, 3, 1))
+    with pytest.raises(UserError, match="today's and were not known like this on 2024-03-01"):
+        sc.load_fundamentals(replace(sample_market, request=past), ["MP"])
+    with pytest.raises(UserError, match="leave out --offline"):
+        sc.load_fundamentals(sample_market, ["MP"])
+    online = replace(sample_market.request, offline=False)
+    with pytest.raises(UserError, match="the source sample states none"):
+        sc.load_fundamentals(replace(sample_market, request=online), ["MP"])
+    stated = sc.Stated({"MP": {"market_cap": 1e10}}, {})
+    with pytest.raises(UserError, match="not known like this"):
+        sc.screen(sample_market, settings=sc.ScreenSettings(stated=stated), on=date(2024, 3, 1))
+
+
+def test_fundamentals_stand_among_the_metrics_when_they_are_stated(sample_market: sc.Market) -> None:
+    stated = sc.Stated({"MP": {"market_cap": 1e10, "cash": 1e9, "free_cash_flow": -1.2e9}}, {})
+    rule = ScreenRule("cash_runway_months", ">=", 9.0)
+    result = sc.screen(sample_market, settings=sc.ScreenSettings(rules=(rule,), stated=stated))
+    assert result.metrics.loc["MP", "cash_runway_months"] == pytest.approx(10.0)
+    assert result.passed.loc["MP", "cash_runway_months >= 9"]
+    assert "cash runway is unknown" in result.reasons["LYC.AX"]
 
 
 def test_a_theme_without_history_says_so_instead_of_a_backtest(sample_market: sc.Market) -> None:

@@ -25,6 +25,8 @@ from screener.cli.show import (
 )
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from screener.api import Market, Request, ScreenSettings
     from screener.market.fundamentals import Stated
     from screener.screening.history import ScreenHistory
@@ -80,23 +82,26 @@ def screen(
     as_json: JsonOption = False,
 ) -> None:
     """Screen and rank the universe. Example: screener screen --where "contains(materials, 'Dy')"."""
-    from screener.api import load_market, screen_history
+    from screener.api import load_market, screen_histories
     from screener.api import screen as run
+    from screener.report.tables import check_table_path
 
     if metrics:
         _list_metrics()
         return
+    if output is not None:
+        check_table_path(output)
     settings = _settings(rule or [], where, rank, within, theme, (capital, participation))
     with progress("prices") as show:
         market = load_market(request, show)
     if fundamentals:
         settings = replace(settings, stated=_ask_fundamentals(market))
     result = run(market, name, settings)
-    past = screen_history(market, name, history, settings) if history else None
+    past = screen_histories(market, [result.screen], history, settings)[result.screen] if history else None
     if as_json:
         print_json("screen", market, _as_records(result, past))
     elif explain:
-        _explain(result, explain)
+        _explain(result, explain, market.panel.base_currency)
     else:
         _print(market, result, top)
         if past is not None:
@@ -145,19 +150,20 @@ def _ask_fundamentals(market: Market) -> Stated:
 
 def _list_metrics() -> None:
     from screener.screening.fundamentals import FUNDAMENTALS
-    from screener.screening.metrics import METRICS
+    from screener.screening.metrics import IN_SEGMENT, METRICS, PERCENTILE
     from screener.screening.supply_chain import FACTS
 
-    columns = [Column("Metric"), Column("Unit", 1), Column("What it is", flexible=True)]
-    print_table(columns, [[name, each.unit, each.description] for name, each in METRICS.items()])
+    what = Column("What it is", flexible=True, folds=True)
+    rows = [[name, each.unit, each.description] for name, each in METRICS.items()]
+    print_table([Column("Metric"), Column("Unit", 1), what], rows)
     say()
     rows = [[name, each.unit, each.description] for name, each in FUNDAMENTALS.items()]
-    print_table([Column("Not point in time"), *columns[1:]], rows)
+    print_table([Column("Not point in time"), Column("Unit", 1), what], rows)
+    say("with --fundamentals only, and never of a past date")
     say()
-    print_table(
-        [Column("For --where only"), Column("What it is", flexible=True)],
-        [[name, what] for name, what in FACTS.items()],
-    )
+    print_table([Column("For --where only"), what], [[name, text] for name, text in FACTS.items()])
+    say()
+    say(f"percentiles, 0 to 1: any metric with {PERCENTILE} (of all names) or {IN_SEGMENT} behind it")
 
 
 def _print(market: Market, result: ScreenResult, top: int) -> None:
@@ -171,11 +177,18 @@ def _print(market: Market, result: ScreenResult, top: int) -> None:
         Column("Beta", 7, True),
     ]
     columns += [Column("ADV m", 4, True), Column("Days", 8, True), Column("Score", 6, True)]
-    print_table(
-        columns, [_row(market, result, str(symbol)) for symbol in result.rank.sort_values().index[:top]]
-    )
-    passing, judged = len(result.rank), len(result.metrics)
-    say(f"{result.screen}: {passing} of {judged} names pass, {min(top, passing)} shown")
+    passing, judged, shown = len(result.rank), len(result.metrics), 0
+    for stage, symbols in _groups(market, result):
+        if stage:
+            say(f"{stage}: {len(symbols)} pass")
+        chosen = symbols[:top]
+        rows = [
+            _row(market, result, symbol, place if stage else int(result.rank[symbol]))
+            for place, symbol in enumerate(chosen, start=1)
+        ]
+        print_table(columns, rows)
+        shown += len(chosen)
+    say(f"{result.screen}: {passing} of {judged} names pass, {shown} shown")
     say(f"as of {market.request.as_of}, money in {market.request.base}")
     for symbol in result.near[:NEAR_SHOWN]:
         say(f"near: {symbol}, {'; '.join(result.reasons[symbol])}")
@@ -184,7 +197,19 @@ def _print(market: Market, result: ScreenResult, top: int) -> None:
         say(f"most names fail {failing.index[0]} ({failing.iloc[0]}); --explain SYMBOL gives reasons")
 
 
-def _row(market: Market, result: ScreenResult, symbol: str) -> list[str]:
+def _groups(market: Market, result: ScreenResult) -> list[tuple[str, list[str]]]:
+    """Return those that pass, best first: all under "", or under their stage when ranked inside stages."""
+    ordered = [str(symbol) for symbol in result.rank.sort_values().index]
+    if result.spec.within != "segment":
+        return [("", ordered)]
+    stages = {
+        each.label: [s for s in ordered if market.universe.instruments[s].segment == each.key]
+        for each in market.universe.segments.values()
+    }
+    return [(label, symbols) for label, symbols in stages.items() if symbols] or [("", [])]
+
+
+def _row(market: Market, result: ScreenResult, symbol: str, place: int) -> list[str]:
     m: Any = result.metrics.loc[symbol]
     each = market.universe.instruments[symbol]
     stage = market.universe.segments[each.segment].label
@@ -195,69 +220,121 @@ def _row(market: Market, result: ScreenResult, symbol: str) -> list[str]:
         number(m["beta"]),
     ]
     trading = [millions(m["adv"]), number(m["days_to_trade"], 1)]
-    rank, score = str(int(result.rank[symbol])), number(float(result.score[symbol]))
-    return [rank, symbol, each.name, stage, *returns, *risk, *trading, score]
+    score = number(float(result.score[symbol]))
+    return [str(place), symbol, each.name, stage, *returns, *risk, *trading, score]
 
 
 def _print_history(past: ScreenHistory) -> None:
-    import pandas as pd
-
     say()
     counts = past.passed.to_numpy().sum(axis=1)
-    for day, count in zip(pd.DatetimeIndex(past.passed.index).date, counts, strict=True):
+    for day, count in zip(past.dates, counts, strict=True):
         moved = [f"+{each}" for each in past.entered.get(day, ())]
         moved += [f"−{each}" for each in past.left.get(day, ())]
         say(f"{day}  {count:>3} pass  {' '.join(moved)}".rstrip())
 
 
-def _explain(result: ScreenResult, symbol: str) -> None:
+def _explain(result: ScreenResult, symbol: str, currency: str) -> None:
     from screener.api import unknown
     from screener.errors import UserError
-    from screener.screening.metrics import percentiles
 
     symbol = symbol if symbol in result.metrics.index else symbol.upper()
     if symbol not in result.metrics.index:
         raise UserError(unknown("symbol", symbol, [str(each) for each in result.metrics.index]))
-    rank = (
-        f"rank {int(result.rank[symbol])} of {len(result.rank)}"
-        if symbol in result.rank.index
-        else "does not pass"
-    )
+    passes = symbol in result.rank.index
+    rank = f"rank {result.rank[symbol]} of {len(result.rank)}" if passes else "does not pass"
     say(f"{symbol}: {rank} in {result.screen}")
-    for name, passed in result.passed.loc[symbol].items():
-        say(f"  {'passes' if passed else 'fails '}  {name}")
+    _explain_rules(result, symbol, currency)
     for reason in result.reasons.get(symbol, ()):
-        say(f"  because {reason}")
-    segments = {str(each): str(segment) for each, segment in result.facts["segment"].items()}
-    overall, inside = (
-        percentiles(result.metrics).loc[symbol],
-        percentiles(result.metrics, segments).loc[symbol],
-    )
+        say(f"because {reason}")
+    say()
+    _explain_metrics(result, symbol, currency)
+
+
+def _explain_rules(result: ScreenResult, symbol: str, currency: str) -> None:
+    """Print a row a rule: the value, by how much it is met or missed, and the value's percentile."""
+    from screener.screening.metrics import PERCENTILE
+    from screener.screening.rules import rule_name
+    from screener.screening.words import RULED, describe, shown
+
+    rules = {rule_name(rule): rule for rule in result.spec.rules}
+    figures: Any = result.metrics.loc[symbol]
+    margins: Any = result.margins.loc[symbol]
+    rows = []
+    for name in (str(each) for each in result.passed.columns):
+        verdict = "passes" if result.passed.loc[symbol, name] else "fails"
+        if name not in rules:  # an SQL condition has no margin
+            rows.append([verdict, name, "", "", ""])
+            continue
+        metric = rules[name].metric
+        value, margin = float(figures[metric]), float(margins[name])
+        unit = RULED[metric].unit
+        place = float(figures.get(metric + PERCENTILE, float("nan")))
+        rows.append(
+            [
+                verdict,
+                describe(rules[name]),
+                shown(value, unit, currency=currency),
+                ("+" if margin > 0 else "") + shown(margin, unit, currency=currency),
+                _place(place),
+            ]
+        )
+    columns = [Column(each, 0, True) for each in ("Value", "Margin", "Percentile")]
+    print_table([Column(""), Column("Rule", flexible=True, folds=True), *columns], rows)
+
+
+def _explain_metrics(result: ScreenResult, symbol: str, currency: str) -> None:
+    """Print a row a metric: the value and its percentile among all names and in its stage."""
+    from screener.screening.metrics import IN_SEGMENT, PERCENTILE
+    from screener.screening.words import PERCENTILES, RULED, shown
+
+    row: Any = result.metrics.loc[symbol]
     rows = [
-        [metric, number(value, 4), _place(float(overall[metric])), _place(float(inside[metric]))]
-        for metric, value in result.metrics.loc[symbol].items()
+        [
+            metric,
+            shown(float(row[metric]), RULED[metric].unit, currency=currency),
+            _place(float(row[metric + PERCENTILE])),
+            _place(float(row[metric + IN_SEGMENT])),
+        ]
+        for metric in (str(each) for each in result.metrics.columns if each not in PERCENTILES)
     ]
-    columns = [Column("Metric"), Column("Value", 0, True), Column("Percentile", 0, True)]
-    print_table([*columns, Column(f"In {segments[symbol]}", 0, True)], rows)
+    figures = [Column(each, 0, True) for each in ("Value", "Percentile")]
+    stage = str(result.facts["segment"][symbol])
+    print_table([Column("Metric"), *figures, Column(f"In {stage}", 0, True)], rows)
 
 
 def _place(percentile: float) -> str:
     return "—" if percentile != percentile else f"{percentile * 100:.0f}"
 
 
+def _table(result: ScreenResult) -> pd.DataFrame:
+    """Return a row a name judged: symbol, facts, metrics, rank, score and why it fails."""
+    import pandas as pd
+
+    return (
+        result.facts.join(result.metrics)
+        .assign(
+            rank=result.rank,
+            score=result.score,
+            reasons=pd.Series(
+                {s: result.reasons.get(str(s), ()) for s in result.metrics.index}, dtype=object
+            ),
+        )
+        .rename_axis("symbol")
+        .reset_index()
+    )
+
+
 def _as_records(result: ScreenResult, past: ScreenHistory | None) -> dict[str, Any]:
-    table = result.facts.join(result.metrics).assign(score=result.score, rank=result.rank)
     records: dict[str, Any] = {
         "screen": result.screen,
-        "names": table.rename_axis("symbol").reset_index().to_dict("records"),
-        "rejected": dict(result.reasons),
+        "names": _table(result).to_dict("records"),
         "near": list(result.near),
     }
     if past is not None:
         names = list(past.passed.columns)
         records["history"] = {
-            str(day)[:10]: [name for name, passed in zip(names, row, strict=True) if passed]
-            for day, row in zip(past.passed.index, past.passed.to_numpy(), strict=True)
+            str(day): [name for name, passed in zip(names, row, strict=True) if passed]
+            for day, row in zip(past.dates, past.passed.to_numpy(), strict=True)
         }
     return records
 
@@ -265,11 +342,6 @@ def _as_records(result: ScreenResult, past: ScreenHistory | None) -> dict[str, A
 def _write(market: Market, result: ScreenResult, output: Path, *, quietly: bool) -> None:
     from screener.report.tables import write_table
 
-    table = result.facts.join(result.metrics).assign(
-        rank=result.rank,
-        score=result.score,
-        reasons=["; ".join(result.reasons.get(str(symbol), ())) for symbol in result.metrics.index],
-    )
-    write_table(table.rename_axis("symbol").reset_index(), output, synthetic=market.panel.synthetic)
+    write_table(_table(result), output, synthetic=market.panel.synthetic)
     if not quietly:
         say(str(output))

@@ -33,6 +33,7 @@ class Column:
     drop: int = 0
     number: bool = False
     flexible: bool = False  # may be shortened with an ellipsis; symbols and numbers never are
+    folds: bool = False  # runs on in a second line instead of being shortened
 
 
 def console(*, to_stderr: bool = False) -> Console:
@@ -65,7 +66,9 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: C
         if column.flexible and spare > 0:
             width, spare = min(widths[position], width + spare), spare - min(widths[position] - width, spare)
         justify: JustifyMethod = "right" if column.number else "left"
-        table.add_column(column.header, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
+        table.add_column(
+            column.header, justify=justify, no_wrap=not column.folds, overflow="ellipsis", width=width
+        )
     for row in rows:
         table.add_row(*(Text(row[each]) for each in kept))
     out.print(table)

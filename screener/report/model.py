@@ -17,6 +17,7 @@ from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
 from screener.report.blocks import Section
+from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
 from screener.universe.model import Theme, Universe
 
@@ -64,6 +65,7 @@ class WeeklyInputs:
     failures: Mapping[str, str]  # symbol → why its download failed in this run
     findings: tuple[Finding, ...]
     screens: tuple[ScreenResult, ...]
+    histories: Mapping[str, ScreenHistory]  # screen → who passed on each of the last weeks
     themes: tuple[ThemeResult, ...]
     warnings: tuple[str, ...]
     language: str = "en"

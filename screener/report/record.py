@@ -44,6 +44,7 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
         "screens": {
             each.screen: {
                 "passed": [str(symbol) for symbol in each.rank.sort_values().index],
+                "near": list(each.near),
                 "rejected": {symbol: list(why) for symbol, why in each.reasons.items()},
             }
             for each in inputs.screens

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +14,13 @@ from screener.backtest.performance import Performance
 from screener.errors import UserError
 from screener.report.sections.market import market_table
 from screener.report.standing import mark_of
+from screener.screening.words import PERCENTILES
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
 TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality")
+TABLE_ENDINGS = (".csv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 
 
@@ -33,7 +37,10 @@ def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
 
 
 def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
-    """Return the table with the column `prices` in front and every text cell harmless as a formula."""
+    """Return the table with the column `prices` in front and every text cell harmless as a formula.
+
+    Cells that hold several texts are joined by "; ".
+    """
     safe = table.copy()
     for column in safe.columns:
         if not pd.api.types.is_numeric_dtype(safe[column].dtype):
@@ -44,30 +51,38 @@ def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
     return safe
 
 
+def check_table_path(path: Path) -> None:
+    """Raise UserError unless a table can be written under this name."""
+    if path.suffix.lower() not in TABLE_ENDINGS:
+        raise UserError(f"--output {path}: write a name that ends in {', '.join(TABLE_ENDINGS)}")
+
+
 def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
-    """Write a table as .csv, .parquet or .json, whole or not at all; texts are harmless in a spreadsheet.
+    """Write a table as one of TABLE_ENDINGS, whole or not at all; texts are harmless in a spreadsheet.
 
     Raises UserError for another ending, or when the file cannot be written.
     """
+    check_table_path(path)
     safe = for_spreadsheets(table, synthetic)
-    writers = {
+    writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda to: safe.to_csv(to, index=False),
         ".parquet": lambda to: safe.to_parquet(to, index=False),
         ".json": lambda to: safe.to_json(to, orient="records", indent=1, force_ascii=False),
     }
-    if path.suffix.lower() not in writers:
-        raise UserError(f"--output {path}: write a name that ends in {', '.join(writers)}")
     half_written = path.with_name(f".{path.name}.half-written")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         writers[path.suffix.lower()](half_written)
         half_written.replace(path)
     except OSError as error:
-        half_written.unlink(missing_ok=True)
+        with suppress(OSError):
+            half_written.unlink(missing_ok=True)
         raise UserError(f"--output {path} cannot be written: {error.strerror or error}") from None
 
 
 def _harmless(cell: object) -> object:
+    if isinstance(cell, tuple):
+        cell = "; ".join(str(each) for each in cell)
     if isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
         return f"'{cell}"
     return cell
@@ -110,7 +125,8 @@ def _screen(inputs: WeeklyInputs) -> pd.DataFrame:
                 "reasons": ["; ".join(result.reasons.get(each, ())) for each in symbols],
             }
         )
-        parts.append(pd.concat([head, result.metrics.reset_index(drop=True)], axis=1))
+        figures = result.metrics[[each for each in result.metrics.columns if each not in PERCENTILES]]
+        parts.append(pd.concat([head, figures.reset_index(drop=True)], axis=1))
     return _stacked(parts, ["screen", "symbol", "mark", "rank", "score", "reasons"])
 
 

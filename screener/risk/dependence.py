@@ -92,15 +92,6 @@ def parse_node(text: str, universe: Universe) -> Node:
     return Node(country.upper(), stage)
 
 
-def elements_of(instrument: Instrument, universe: Universe) -> tuple[str, ...]:
-    """Return the elements an instrument's materials count as, none twice, in the order they are stated."""
-    found: dict[str, None] = {}
-    for word in instrument.materials:
-        material = universe.materials.get(word)
-        found.update(dict.fromkeys(material.elements if material and material.elements else (word,)))
-    return tuple(found) or (NO_ELEMENT,)
-
-
 def _parts(universe: Universe, weights: Mapping[str, float]) -> pd.DataFrame:
     """Return a row a name and country: symbol, operations, stage, share; the shares sum to 1."""
     strangers = sorted(symbol for symbol in weights if symbol not in universe.instruments)
@@ -121,7 +112,7 @@ def _parts(universe: Universe, weights: Mapping[str, float]) -> pd.DataFrame:
 def _keys(instrument: Instrument, axis: str, universe: Universe) -> tuple[str, ...]:
     """Return the keys of an axis between which a name is split evenly."""
     if axis == "element":
-        return elements_of(instrument, universe)
+        return universe.elements_of(instrument) or (NO_ELEMENT,)
     return (instrument.china_dependence if axis == "china_dependence" else instrument.domicile_class,)
 
 

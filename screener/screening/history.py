@@ -20,12 +20,13 @@ Bools = npt.NDArray[np.bool_]
 class ScreenHistory:
     """A screen on D dates.
 
-    passed: D × N bool, names that passed on any of them or were judged on the last. entered, left: date →
-    symbols that passed then and not on the date before, and the other way round; the first date has neither.
-    near: those near to passing on the last date.
+    dates: D, strictly increasing. passed: D × N bool, names that passed on any of them or were judged on the last.
+    entered, left: date → symbols that passed then and not on the date before, and the other way round; the first
+    date has neither. near: those near to passing on the last date.
     """
 
     screen: str
+    dates: tuple[date, ...]
     passed: pd.DataFrame
     entered: dict[date, tuple[str, ...]]
     left: dict[date, tuple[str, ...]]
@@ -41,9 +42,8 @@ def screen_history(dates: Sequence[date], judge: Callable[[date], ScreenResult])
     if not dates or any(later <= earlier for earlier, later in pairwise(dates)):
         raise ValueError("the dates of a history must be there and strictly increase")
     results = [judge(day) for day in dates]
-    names = sorted(
-        {str(symbol) for each in results for symbol in (*each.rank.index, *results[-1].metrics.index)}
-    )
+    judged_last = {str(symbol) for symbol in results[-1].metrics.index}
+    names = sorted(judged_last.union(*({str(symbol) for symbol in each.rank.index} for each in results)))
     passed = pd.DataFrame(
         [[name in each.rank.index for name in names] for each in results],
         index=pd.DatetimeIndex(list(dates), name="date"),
@@ -52,6 +52,7 @@ def screen_history(dates: Sequence[date], judge: Callable[[date], ScreenResult])
     before, after = passed.iloc[:-1].to_numpy(), passed.iloc[1:].to_numpy()
     return ScreenHistory(
         screen=results[-1].screen,
+        dates=tuple(dates),
         passed=passed,
         entered=_changes(dates, names, after & ~before),
         left=_changes(dates, names, before & ~after),

@@ -118,6 +118,19 @@ def compute_metrics(
     return table
 
 
+PERCENTILE, IN_SEGMENT = "_percentile", "_percentile_in_segment"  # endings of a metric's name
+
+
+def with_percentiles(metrics: pd.DataFrame, segments: Mapping[str, str]) -> pd.DataFrame:
+    """Return the metrics with each one's percentile among all names and among those of its segment beside it.
+
+    metrics: N × M. segments: symbol → segment. The columns are called like the metric with PERCENTILE or
+    IN_SEGMENT behind it.
+    """
+    inside = percentiles(metrics, segments).add_suffix(IN_SEGMENT)
+    return pd.concat([metrics, percentiles(metrics).add_suffix(PERCENTILE), inside], axis=1)
+
+
 def percentiles(metrics: pd.DataFrame, groups: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Return each value's percentile among the names that have the metric, in (0, 1), NaN where it is unknown.
 
@@ -131,8 +144,13 @@ def percentiles(metrics: pd.DataFrame, groups: Mapping[str, str] | None = None) 
     return (ranks - 0.5) / metrics.notna().groupby(key).transform("sum")
 
 
+def _rows(table: pd.DataFrame) -> Floats:
+    """Return T × N row by row in memory, so that a sum over time adds in one order, to the last bit."""
+    return np.ascontiguousarray(table.to_numpy(dtype=float))
+
+
 def _returns(window: PricePanel) -> dict[str, Floats]:
-    prices, index, today = window.prices.to_numpy(), window.sessions, window.sessions[-1]
+    prices, index, today = _rows(window.prices), window.sessions, window.sessions[-1]
     now = prices[-1]
 
     def at(day: pd.Timestamp) -> Floats:
@@ -157,12 +175,12 @@ def _returns(window: PricePanel) -> dict[str, Floats]:
 
 def _risk(window: PricePanel, weekly: pd.DataFrame) -> dict[str, Floats]:
     today = window.sessions[-1]
-    three_years = window.since(today - pd.DateOffset(months=36)).prices.to_numpy()
+    three_years = _rows(window.since(today - pd.DateOffset(months=36)).prices)
     year = window.since(today - pd.DateOffset(months=12))
-    last_year = year.prices.to_numpy()
+    last_year = _rows(year.prices)
     # the united calendar has more rows in a year than any one exchange
     rows_per_year = 365.25 * (len(last_year) - 1) / max((today - year.sessions[0]).days, 1)
-    year_of_weeks = weekly.to_numpy()[-VOLATILITY_WEEKS:]
+    year_of_weeks = _rows(weekly)[-VOLATILITY_WEEKS:]
     return {
         "volatility": measures.volatility(year_of_weeks, 52),
         "volatility_daily": measures.volatility(
@@ -178,7 +196,7 @@ def _risk(window: PricePanel, weekly: pd.DataFrame) -> dict[str, Floats]:
 
 
 def _against(weekly: pd.DataFrame, benchmark: str | None, peers: Mapping[str, str]) -> dict[str, Floats]:
-    values = weekly.to_numpy()
+    values = _rows(weekly)
     market = np.full(values.shape, np.nan)
     if benchmark is not None:
         market[:] = weekly[benchmark].to_numpy()[:, None]
@@ -194,8 +212,8 @@ def _against(weekly: pd.DataFrame, benchmark: str | None, peers: Mapping[str, st
 
 
 def _liquidity(window: PricePanel, position: Position) -> dict[str, Floats]:
-    value = window.value_traded.to_numpy()[-ADV_SESSIONS:]
-    prices = window.prices.to_numpy()[-ADV_SESSIONS - 1 :]
+    value = _rows(window.value_traded)[-ADV_SESSIONS:]
+    prices = _rows(window.prices)[-ADV_SESSIONS - 1 :]
     adv = measures.average_daily_value(value)
     days = position.capital / (position.participation * np.where(adv > 0, adv, np.nan))
     return {

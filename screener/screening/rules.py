@@ -10,15 +10,13 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import UserError, raise_all, unknown
-from screener.screening.fundamentals import FUNDAMENTALS
-from screener.screening.metrics import METRICS, Metric, percentiles
+from screener.screening.metrics import percentiles
 from screener.screening.where import judge
+from screener.screening.words import RULED, why_not
 from screener.universe.model import ScreenRule, ScreenSpec
 
-RULED = {**METRICS, **FUNDAMENTALS}  # what a rule or a ranking may name
 COMPARISONS = {">=": np.greater_equal, "<=": np.less_equal, ">": np.greater, "<": np.less}
 NEAR = 0.10  # of a bound: how little a name may miss one rule by to be a near miss
-FALLS_SHORT = {">=": "below", ">": "not above", "<=": "above", "<": "not below"}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -29,10 +27,10 @@ class ScreenResult:
     margins: N × R, by how much a rule is met (negative: missed), in the metric's unit, NaN where unknown.
     score: N, weighted mean percentile in [0, 1] among those that pass, NaN for the others.
     rank: those that pass → 1, 2, … best first. reasons: each rejected symbol → its reasons with numbers.
-    near: those that miss one rule alone, by little, nearest first.
+    near: those that miss one rule alone, by little, nearest first. facts: N × F, what the universe states.
     """
 
-    screen: str
+    spec: ScreenSpec
     metrics: pd.DataFrame
     passed: pd.DataFrame
     score: pd.Series
@@ -40,7 +38,12 @@ class ScreenResult:
     reasons: Mapping[str, tuple[str, ...]]
     margins: pd.DataFrame
     near: tuple[str, ...]
-    facts: pd.DataFrame  # N × F, what the universe states of each symbol
+    facts: pd.DataFrame
+
+    @property
+    def screen(self) -> str:
+        """Return the key of the screen."""
+        return self.spec.key
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,13 +77,6 @@ def rule_name(rule: ScreenRule) -> str:
     return f"{rule.metric} {rule.comparison} {short if float(short) == rule.bound else repr(rule.bound)}"
 
 
-def describe(rule: ScreenRule) -> str:
-    """Return a rule as a reader wants it: "volatility ≤ 60.0%"."""
-    metric: Metric = RULED[rule.metric]
-    sign = {">=": "≥", "<=": "≤"}.get(rule.comparison, rule.comparison)
-    return f"{metric.label} {sign} {_shown(rule.bound, metric.unit)}"
-
-
 def parse_ranking(text: str) -> tuple[tuple[str, float], ...]:
     """Read a ranking such as "momentum_12_1:0.6,volatility:-0.4". Raises UserError with every fault of it."""
     ranking: list[tuple[str, float]] = []
@@ -110,11 +106,21 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame, facts: Facts | None = None
     """
     raise_all([f"screen {spec.key!r}: {each}" for each in spec_problems(spec)])
     facts = facts or Facts(pd.DataFrame(index=metrics.index))
-    absent = sorted({*(rule.metric for rule in spec.rules), *dict(spec.rank_by)} - set(metrics.columns))
-    if absent:
-        raise UserError(f"screen {spec.key!r}: {', '.join(absent)} needs --fundamentals")
+    asked = {*(rule.metric for rule in spec.rules), *dict(spec.rank_by)}
+    raise_all(
+        [
+            f"screen {spec.key!r}: {each} is not point in time and has to be asked for with --fundamentals"
+            for each in sorted(asked - set(metrics.columns))
+        ]
+    )
     columns = {rule_name(rule): _holds(rule, metrics[rule.metric]) for rule in spec.rules}
-    reasons = {rule_name(rule): _reasons(rule, metrics[rule.metric], facts.currency) for rule in spec.rules}
+    reasons = {
+        rule_name(rule): pd.Series(
+            [why_not(rule, float(value), facts.currency) for value in metrics[rule.metric]],
+            index=metrics.index,
+        )
+        for rule in spec.rules
+    }
     if spec.where:
         judged = judge(spec.where, facts.table.join(metrics), option=f"screen {spec.key!r}, where")
         columns[spec.where] = judged.holds
@@ -123,14 +129,18 @@ def evaluate(spec: ScreenSpec, metrics: pd.DataFrame, facts: Facts | None = None
         )
     passed = pd.DataFrame(columns, index=metrics.index, dtype=bool)
     passing = passed.all(axis=1)
-    groups = dict(facts.table["segment"].items()) if spec.within == "segment" else None
+    groups = (
+        {str(symbol): str(segment) for symbol, segment in facts.table["segment"].items()}
+        if spec.within == "segment"
+        else None
+    )
     score = _score(spec, metrics[passing], groups).reindex(metrics.index)
     ordered = score[passing].sort_index().sort_values(ascending=False, kind="stable").index
     margins = pd.DataFrame(
         {rule_name(rule): _margin(rule, metrics[rule.metric]) for rule in spec.rules}, index=metrics.index
     )
     return ScreenResult(
-        screen=spec.key,
+        spec=spec,
         metrics=metrics,
         passed=passed,
         score=score,
@@ -180,7 +190,7 @@ def _near_misses(
         spread = float(metrics[rule.metric].std())
         scale = abs(rule.bound) or (spread if spread > 0 else 1.0)
         missed = -margins.loc[failed_once, rule_name(rule)][~passed.loc[failed_once, rule_name(rule)]] / scale
-        short.update({str(symbol): float(by) for symbol, by in missed.items() if by <= NEAR})
+        short.update({str(symbol): float(by) for symbol, by in missed.items() if by <= NEAR * (1 + 1e-9)})
     return tuple(sorted(short, key=lambda symbol: (short[symbol], symbol)))
 
 
@@ -193,33 +203,3 @@ def _score(spec: ScreenSpec, metrics: pd.DataFrame, groups: Mapping[str, str] | 
     for name, weight in spec.rank_by:
         score += abs(weight) / total * ranked[name]
     return score
-
-
-def _reasons(rule: ScreenRule, values: pd.Series, currency: str) -> pd.Series:
-    """Return for each symbol why it would fail a rule, with both numbers."""
-    return pd.Series([_reason(rule, float(value), currency) for value in values], index=values.index)
-
-
-def _reason(rule: ScreenRule, value: float, currency: str) -> str:
-    label = RULED[rule.metric].label
-    if np.isnan(value):
-        return f"{label} is unknown"
-    unit, extra = RULED[rule.metric].unit, 0
-    # a near miss gets the decimals that tell the two numbers apart
-    while value != rule.bound and _shown(value, unit, extra) == _shown(rule.bound, unit, extra) and extra < 9:
-        extra += 1
-    bound = _shown(rule.bound, unit, extra, currency)
-    return f"{label} {_shown(value, unit, extra, currency)} is {FALLS_SHORT[rule.comparison]} {bound}"
-
-
-def _shown(value: float, unit: str, extra: int = 0, currency: str = "") -> str:
-    """Return a value as a person reads it, with `extra` decimals more than usual."""
-    sign = "−" if value < 0 else ""
-    size = abs(value)
-    if unit == "fraction":
-        return f"{sign}{size:.{1 + extra}%}"
-    if unit == "base currency":
-        return f"{sign}{size / 1e6:,.{2 + extra}f} M {currency}".rstrip()
-    if unit in ("sessions", "days"):
-        return f"{sign}{size:,.{extra + (unit == 'days')}f} {unit}"
-    return f"{sign}{size:.{2 + extra}f}"

@@ -12,19 +12,20 @@ import pandas as pd
 
 from screener.universe.model import Universe
 
-FACTS = {  # column → what it is; lists are joined by ";"
+FACTS = {  # column → what it is
     "name": "the issuer",
     "issuer": "two lines of one company share it",
     "segment": "primary stage of the chain",
-    "other_segments": "further stages",
+    "other_segments": "list of further stages",
     "purity": "share of value that rare earths drive: pure-play, major, minor, indirect, none",
     "china_dependence": "low, medium, high, china-domiciled",
     "domicile": "ISO country; the groups a state owns are apart, such as CN state",
-    "operations": "ISO countries of mines and plants",
-    "materials": "elements and materials made or needed",
+    "operations": "list of ISO countries of mines and plants",
+    "materials": "list of elements, compounds and products made or needed",
+    "elements": "list of the elements in these materials: NdPr is Nd and Pr",
     "mic": "ISO 10383 market",
     "currency": "as quoted",
-    "tags": "such as core",
+    "tags": "list, such as core",
     "verified": "yes, partial, no",
     "stage_order": "place of the stage, upstream to downstream",
     "china_share": "China's fraction of world output of the stage",
@@ -34,7 +35,7 @@ FACTS = {  # column → what it is; lists are joined by ";"
 
 
 def supply_chain_columns(universe: Universe, symbols: Iterable[str], adv: pd.Series) -> pd.DataFrame:
-    """Return N × F: the columns of FACTS for each symbol, indexed by symbol.
+    """Return N × F: the columns of FACTS for each symbol, indexed by symbol; a list is a tuple of texts.
 
     adv: average daily value traded by symbol, base currency; it weighs names in a stage's concentration,
     because market values of a past date are not known. Names without it have no weight there.
@@ -45,15 +46,16 @@ def supply_chain_columns(universe: Universe, symbols: Iterable[str], adv: pd.Ser
             "name": [each.name for each in chosen],
             "issuer": [each.issuer for each in chosen],
             "segment": [each.segment for each in chosen],
-            "other_segments": [";".join(each.other_segments) for each in chosen],
+            "other_segments": [each.other_segments for each in chosen],
             "purity": [each.purity for each in chosen],
             "china_dependence": [each.china_dependence for each in chosen],
             "domicile": [each.domicile_class for each in chosen],
-            "operations": [";".join(each.countries) for each in chosen],
-            "materials": [";".join(each.materials) for each in chosen],
+            "operations": [each.countries for each in chosen],
+            "materials": [each.materials for each in chosen],
+            "elements": [universe.elements_of(each) for each in chosen],
             "mic": [each.mic for each in chosen],
             "currency": [each.currency for each in chosen],
-            "tags": [";".join(each.tags) for each in chosen],
+            "tags": [each.tags for each in chosen],
             "verified": [each.verified for each in chosen],
             "stage_order": [float(universe.segments[each.segment].order) for each in chosen],
             "china_share": [_share(universe, each.segment) for each in chosen],

@@ -11,9 +11,8 @@ import pandas as pd
 
 from screener.errors import UserError, unknown
 
-LOCKED: dict[
-    str, str | bool | int | float | list[str]
-] = {  # no file, no network, no extension, no Python variable, no configuration
+# no file, no network, no extension, no Python variable, no configuration
+LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -24,9 +23,9 @@ LOCKED: dict[
 # what a condition may call: nothing that reads a clock, a setting or chance
 FUNCTIONS = frozenset(
     {"abs", "ln", "log", "sqrt", "power", "pow", "exp", "round", "floor", "ceil", "greatest", "least"}
-    | {"coalesce", "ifnull", "nullif", "contains", "starts_with", "ends_with", "prefix", "suffix", "lower"}
-    | {"upper", "length", "trim", "regexp_matches", "like_escape", "ilike_escape"}
-    | {"not_like_escape", "not_ilike_escape"}
+    | {"coalesce", "ifnull", "nullif", "contains", "list_contains", "starts_with", "ends_with", "prefix"}
+    | {"suffix", "lower", "upper", "length", "len", "trim", "regexp_matches", "regexp_full_match"}
+    | {"like_escape", "ilike_escape", "not_like_escape", "not_ilike_escape"}
 )
 EXAMPLE = "\"adv > 5e6 and segment in ('mining', 'refining')\""
 
@@ -42,17 +41,16 @@ class Judgement:
 def judge(condition: str, table: pd.DataFrame, option: str = "--where") -> Judgement:
     """Return which rows of a table satisfy an SQL condition over its columns.
 
-    table: N × M, numbers and texts, indexed by symbol; the index is the column `symbol`. NaN is NULL, so a row
-    that lacks a value does not satisfy a comparison with it, and `lacks` says so. Raises UserError for anything
-    but one condition: a second statement, a subquery, an unknown column, or a function outside FUNCTIONS.
+    table: N × M, numbers, texts and tuples of texts, indexed by symbol; the index is the column `symbol`. NaN is
+    NULL, so a row that lacks a value does not satisfy a comparison with it, and `lacks` says so. Raises UserError
+    for anything but one condition: a second statement, a subquery, an unknown column, or a function outside
+    FUNCTIONS.
     """
     import duckdb
 
     columns = table.rename_axis("symbol").reset_index()
-    numbers = [name for name in columns.columns if pd.api.types.is_numeric_dtype(columns[name].dtype)]
-    columns = columns.astype({name: "Float64" for name in numbers})  # NaN would be the largest number
     with duckdb.connect(":memory:", config=LOCKED) as database:
-        database.register("metrics", columns)
+        database.register("metrics", _typed(columns))
         database.execute("SET lock_configuration = true")
         used = _columns_used(condition, _parsed(database, condition, option), list(columns.columns), option)
         try:
@@ -73,6 +71,21 @@ def judge(condition: str, table: pd.DataFrame, option: str = "--where") -> Judge
     )
 
 
+def _typed(columns: pd.DataFrame) -> Any:
+    """Return an Arrow table: numbers with NULL for NaN (NaN would be the largest number), texts, lists of texts."""
+    import pyarrow as pa
+
+    arrays = {}
+    for name, values in columns.items():
+        if pd.api.types.is_numeric_dtype(values.dtype):
+            arrays[name] = pa.array(values.to_numpy(dtype=float), pa.float64(), from_pandas=True)
+        elif any(isinstance(each, tuple) for each in values):
+            arrays[name] = pa.array([list(each) for each in values], pa.list_(pa.string()))
+        else:
+            arrays[name] = pa.array(values, pa.string(), from_pandas=True)
+    return pa.table(arrays)
+
+
 def _parsed(database: Any, condition: str, option: str) -> dict[str, Any]:
     """Return the syntax tree of the one expression that a condition is."""
     import duckdb
@@ -88,12 +101,23 @@ def _parsed(database: Any, condition: str, option: str) -> dict[str, Any]:
     tree = json.loads(text)
     if tree["error"]:
         raise UserError(f"{option} {condition!r} cannot be read: {tree['error_message']}")
-    statements = tree["statements"]
-    node = statements[0]["node"]
-    plain = node.get("where_clause") is None and not node.get("modifiers") and len(node["select_list"]) == 1
-    if len(statements) != 1 or node["type"] != "SELECT_NODE" or not plain:
+    nodes = [statement["node"] for statement in tree["statements"]]
+    if len(nodes) != 1 or not _is_plain(nodes[0]):
         raise UserError(f"{option} {condition!r} is more than a condition; write one, such as {EXAMPLE}")
-    return dict(node["select_list"][0])
+    return dict(nodes[0]["select_list"][0])
+
+
+def _is_plain(node: dict[str, Any]) -> bool:
+    """Say whether a query selects one expression from the table and does nothing else."""
+    extras = ("modifiers", "where_clause", "group_expressions", "group_sets", "having", "sample", "qualify")
+    table = node.get("from_table") or {}
+    return (
+        node["type"] == "SELECT_NODE"
+        and len(node["select_list"]) == 1
+        and not any(node.get(each) for each in extras)
+        and not node["cte_map"]["map"]
+        and (table.get("type"), table.get("table_name")) == ("BASE_TABLE", "metrics")
+    )
 
 
 def _columns_used(condition: str, tree: dict[str, Any], known: list[str], option: str) -> list[str]:

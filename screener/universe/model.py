@@ -250,6 +250,14 @@ class Universe:
             each for each in self.instruments.values() if theme.rule.matches(each) and each.is_listed(on)
         )
 
+    def elements_of(self, instrument: Instrument) -> tuple[str, ...]:
+        """Return the elements an instrument's materials count as, none twice, in the order they are stated."""
+        found: dict[str, None] = {}
+        for word in instrument.materials:
+            material = self.materials.get(word)
+            found.update(dict.fromkeys(material.elements if material and material.elements else (word,)))
+        return tuple(found)
+
     def everything(self) -> dict[str, Instrument]:
         """Return instruments and benchmarks together, in symbol order."""
         return dict(sorted({**self.instruments, **self.benchmarks}.items()))

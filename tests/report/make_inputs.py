@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs
+from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
+from screener.screening.supply_chain import supply_chain_columns
 from screener.universe.model import Instrument, Rule, ScreenRule, ScreenSpec, Segment, Theme, Universe
 
 AS_OF = date(2026, 7, 10)
@@ -158,7 +160,21 @@ def make_screen(panel: PricePanel, universe: Universe, key: str = "tradable") ->
     score = pd.Series(rng.random(len(symbols)), index=symbols).where(passing)
     rank = score[passing].rank(ascending=False).astype(int)
     reasons = {each: ("adv 0.31 m is below 1.00 m",) for each in symbols if not passing[each]}
-    return ScreenResult(key, metrics, passed, score, rank, reasons)
+    spec = universe.screens[key]
+    margins = pd.DataFrame({"adv >= 1e+06": metrics["adv"] - 1e6, "history_days >= 26": 0.0}, index=symbols)
+    near = tuple(reasons)[:2]
+    facts = supply_chain_columns(universe, metrics.index, metrics["adv"])
+    return ScreenResult(spec, metrics, passed, score, rank, reasons, margins, near, facts)
+
+
+def make_history(result: ScreenResult) -> ScreenHistory:
+    """Three weeks: all that pass, but the first came in last week and one of the others then went out."""
+    days = [AS_OF - timedelta(days=14), AS_OF - timedelta(days=7), AS_OF]
+    names = [str(each) for each in result.rank.index]
+    passed = pd.DataFrame(True, index=pd.DatetimeIndex(days, name="date"), columns=names)
+    passed.iloc[:2, :1] = False
+    entered = {days[1]: (), days[2]: tuple(names[:1])}
+    return ScreenHistory(result.screen, tuple(days), passed, entered, {each: () for each in days[1:]}, ())
 
 
 def make_rebalance(theme: str, symbols: list[str], seed: int) -> Rebalance:
@@ -266,6 +282,7 @@ def make_inputs(*, names: int = 90, themes: int = 8, years: int = 5, synthetic: 
         "N003": "no such symbol: not found",
         "N020": "timed out: no answer in 30 s",
     }
+    screens = tuple(make_screen(panel, universe, key) for key in SCREENS)
     return WeeklyInputs(
         run_facts(synthetic),
         universe,
@@ -273,7 +290,8 @@ def make_inputs(*, names: int = 90, themes: int = 8, years: int = 5, synthetic: 
         states,
         failures,
         findings,
-        tuple(make_screen(panel, universe, key) for key in SCREENS),
+        screens,
+        {each.screen: make_history(each) for each in screens},
         results,
         ("universe: 10 instruments are unverified",),
     )
@@ -289,7 +307,7 @@ def fresh_inputs() -> WeeklyInputs:
     }
     results = tuple(make_theme(universe, panel, key, n, 8) for n, key in enumerate(universe.themes))
     screens = (make_screen(panel, universe),)
-    return WeeklyInputs(run_facts(False), universe, panel, states, {}, (), screens, results, ())
+    return WeeklyInputs(run_facts(False), universe, panel, states, {}, (), screens, {}, results, ())
 
 
 def empty_inputs() -> WeeklyInputs:
@@ -300,20 +318,20 @@ def empty_inputs() -> WeeklyInputs:
     states = {
         each: SymbolState(each, "missing", "no prices", None, None, 0, 0) for each in universe.everything()
     }
-    return WeeklyInputs(run_facts(False), universe, panel, states, {}, (), (), (), ())
+    return WeeklyInputs(run_facts(False), universe, panel, states, {}, (), (), {}, (), ())
 
 
 def idle_inputs() -> WeeklyInputs:
     """Prices, but nothing passes the screen, nothing can be weighted and there is no backtest."""
     inputs = fresh_inputs()
     (screen,) = inputs.screens
-    none = ScreenResult(
-        screen.screen,
-        screen.metrics,
-        screen.passed & False,
-        screen.score * np.nan,
-        screen.rank.iloc[:0],
-        {str(each): ("adv is unknown",) for each in screen.metrics.index},
+    none = replace(
+        screen,
+        passed=screen.passed & False,
+        score=screen.score * np.nan,
+        rank=screen.rank.iloc[:0],
+        reasons={str(each): ("adv is unknown",) for each in screen.metrics.index},
+        near=(),
     )
     nothing = pd.Series(dtype=float, index=pd.Index([], dtype="str"))
     results = tuple(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screener.errors import UserError
-from screener.risk.dependence import AXES, Node, dependence_map, elements_of, parse_node
+from screener.risk.dependence import AXES, Node, dependence_map, parse_node
 from screener.universe.load import find_universe, load_universe
 from screener.universe.model import Instrument, Material, Segment, Universe
 
@@ -119,6 +119,6 @@ def test_every_axis_sums_to_one_and_no_share_is_more_than_what_touches_it(draw: 
 def test_every_listed_name_stands_at_an_element_or_says_that_none_is_stated() -> None:
     on = date(2026, 11, 1)
     listed = [each for each in REAL.instruments.values() if each.is_listed(on)]
-    stated = {element for each in listed for element in elements_of(each, REAL)}
+    stated = {element for each in listed for element in REAL.elements_of(each)}
     assert {"Nd", "Pr", "Dy", "Tb", "Y", "Er", "Yb", "Ce", "Ga"} <= stated
     assert "NdPr" not in stated  # counted as what it is made of

@@ -5,7 +5,15 @@ import pandas as pd
 import pytest
 
 from screener.market.panel import PricePanel
-from screener.screening.metrics import METRICS, compute_metrics
+from screener.screening.metrics import (
+    IN_SEGMENT,
+    METRICS,
+    PERCENTILE,
+    Position,
+    compute_metrics,
+    percentiles,
+    with_percentiles,
+)
 
 
 def panel_of(columns: dict[str, object], rows: int = 700) -> PricePanel:
@@ -113,3 +121,93 @@ def test_every_metric_is_described_and_computed() -> None:
         *("fraction", "base currency", "sessions", "days", "ratio")
     }
     assert all(each.description for each in METRICS.values())
+
+
+def test_more_windows_of_returns() -> None:
+    panel = panel_of({"A": random_walk(rows=900)}, rows=900)
+    metrics, price = compute_metrics(panel, None).loc["A"], panel.prices["A"]
+    assert metrics["return_ytd"] == pytest.approx(price.iloc[-1] / price["2025-12-31"] - 1)
+    assert metrics["return_3y"] == pytest.approx(price.iloc[-1] / price["2023-07-10"] - 1)
+    assert metrics["momentum_6_1"] == pytest.approx(price["2026-06-10"] / price["2026-01-09"] - 1)
+
+
+def test_daily_volatility_is_annualised_by_the_rows_of_the_year() -> None:
+    panel = panel_of({"A": random_walk()})
+    year = panel.prices["A"]["2025-07-10":]
+    expected = year.pct_change().std() * np.sqrt(
+        365.25 * (len(year) - 1) / (year.index[-1] - year.index[0]).days
+    )
+    assert compute_metrics(panel, None).loc["A", "volatility_daily"] == pytest.approx(expected)
+
+
+def test_drawdown_now_worst_and_the_distance_from_both_ends() -> None:
+    path = np.concatenate([np.full(300, 100.0), np.full(300, 40.0), np.full(100, 60.0)])
+    metrics = compute_metrics(panel_of({"A": path}), None).loc["A"]
+    assert metrics["drawdown"] == pytest.approx(0.4)
+    assert metrics["max_drawdown_3y"] == pytest.approx(0.6)
+    assert metrics["max_drawdown"] == pytest.approx(0.0)
+    assert metrics["distance_from_low"] == pytest.approx(0.5)
+
+
+def test_idiosyncratic_volatility_is_what_the_benchmark_leaves() -> None:
+    market = random_walk(seed=1)
+    panel = panel_of({"OWN": 100 * (market / 100) ** 1.5, "SPY": market})
+    metrics = compute_metrics(panel, "SPY")
+    assert metrics.loc["OWN", "correlation"] == pytest.approx(1.0, abs=1e-3)
+    assert metrics.loc["OWN", "idiosyncratic_volatility"] < 0.02 * metrics.loc["OWN", "volatility"] * 2
+    assert metrics.loc["SPY", "idiosyncratic_volatility"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_peers_are_the_other_names_of_the_group() -> None:
+    columns = {name: random_walk(seed=n) for n, name in enumerate("ABC")}
+    panel = panel_of(columns)
+    weekly = panel.prices[panel.sessions.day_of_week == 4].iloc[-105:].pct_change().dropna()
+    metrics = compute_metrics(panel, None, {"A": "mining", "B": "mining", "C": "magnets"})
+    assert metrics.loc["A", "beta_peers"] == pytest.approx(np.polyfit(weekly["B"], weekly["A"], 1)[0])
+    assert metrics.loc["A", "correlation_peers"] == pytest.approx(weekly["A"].corr(weekly["B"]))
+    assert np.isnan(metrics.loc["C", "beta_peers"])
+
+
+def test_days_to_trade_a_capital_at_a_participation() -> None:
+    panel = panel_of({"A": random_walk()})
+    metrics = compute_metrics(panel, None, position=Position(capital=3e7, participation=0.2)).loc["A"]
+    assert metrics["days_to_trade"] == pytest.approx(3e7 / (0.2 * 3e6))
+    assert metrics["liquidity_class"] == 4
+
+
+@pytest.mark.parametrize(("capital", "expected"), [(3e5, 1), (1.5e6, 2), (6e6, 3), (6.1e6, 4)])
+def test_liquidity_classes_are_a_day_a_week_a_month_and_longer(capital: float, expected: int) -> None:
+    metrics = compute_metrics(panel_of({"A": random_walk()}), None, position=Position(capital, 0.1))
+    assert metrics.loc["A", "liquidity_class"] == expected
+
+
+def test_days_without_volume_are_counted_and_the_unknown_is_not_zero() -> None:
+    panel = panel_of({"A": random_walk(), "B": random_walk(seed=3)})
+    value = panel.value_traded.copy()
+    value.iloc[-5:, 0] = 0.0
+    value.iloc[:, 1] = np.nan
+    metrics = compute_metrics(replace(panel, value_traded=value), None)
+    assert metrics.loc["A", "zero_volume_days"] == 5
+    assert np.isnan(metrics.loc["B", "zero_volume_days"])
+
+
+def test_a_panel_without_sessions_has_no_metrics() -> None:
+    nothing = pd.DataFrame({"A": []}, index=pd.DatetimeIndex([], name="session").as_unit("s"), dtype=float)
+    panel = PricePanel(
+        nothing, nothing.astype(bool), nothing, nothing, "USD", pd.Timestamp("2026-07-10").date()
+    )
+    assert compute_metrics(panel, None).isna().all(axis=None)
+
+
+def test_a_percentile_is_the_middle_of_its_place_and_ties_share() -> None:
+    table = pd.DataFrame({"x": [1.0, 3.0, 3.0, 9.0, np.nan]}, index=list("ABCDE"))
+    assert percentiles(table)["x"].tolist()[:4] == [0.125, 0.5, 0.5, 0.875]
+    assert np.isnan(percentiles(table).loc["E", "x"])
+    groups = {"A": "m", "B": "m", "C": "n", "D": "n", "E": "n"}
+    assert percentiles(table, groups)["x"].tolist()[:4] == [0.25, 0.75, 0.25, 0.75]
+
+
+def test_percentiles_stand_beside_their_metric() -> None:
+    table = with_percentiles(pd.DataFrame({"beta": [1.0, 2.0]}, index=["A", "B"]), {"A": "m", "B": "n"})
+    assert list(table.columns) == ["beta", f"beta{PERCENTILE}", f"beta{IN_SEGMENT}"]
+    assert table.loc["A"].tolist() == [1.0, 0.25, 0.5]

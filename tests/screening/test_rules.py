@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from screener.errors import UserError
 from screener.screening.metrics import METRICS
-from screener.screening.rules import describe, evaluate, parse_rule
+from screener.screening.rules import Facts, evaluate, parse_ranking, parse_rule
 from screener.universe.model import ScreenRule, ScreenSpec
 
 SPEC = ScreenSpec(
@@ -141,6 +141,82 @@ def test_unknown_words_in_a_screen_are_all_named() -> None:
     assert len(caught.value.problems) == 3
 
 
-def test_a_rule_is_described_for_a_reader() -> None:
-    assert describe(ScreenRule("volatility", "<=", 0.6)) == "volatility ≤ 60.0%"
-    assert describe(ScreenRule("history_days", ">=", 252)) == "history ≥ 252 sessions"
+# Margins and near misses
+
+
+def test_a_margin_is_how_far_a_value_is_inside_its_bound() -> None:
+    margins = evaluate(SPEC, METRICS_TABLE).margins
+    assert margins.loc["THIN", "adv >= 2e+06"] == pytest.approx(4e5 - 2e6)
+    assert margins.loc["WILD", "volatility <= 0.5"] == pytest.approx(0.5 - 0.8)
+    assert margins.loc["GOOD", "volatility <= 0.5"] == pytest.approx(0.1)
+    assert np.isnan(margins.loc["UNKNOWN", "adv >= 2e+06"])
+
+
+def test_near_is_who_misses_one_rule_alone_by_a_tenth_of_its_bound_at_most_nearest_first() -> None:
+    metrics = table(
+        {
+            "TENTH": {"adv": 5e6, "volatility": 0.55},
+            "CLOSER": {"adv": 1.95e6, "volatility": 0.2},
+            "FAR": {"adv": 5e6, "volatility": 0.56},
+            "TWICE": {"adv": 1.99e6, "volatility": 0.51},
+            "BLIND": {"volatility": 0.2},
+        }
+    )
+    assert evaluate(SPEC, metrics).near == ("CLOSER", "TENTH")
+
+
+def test_against_a_bound_of_zero_near_is_measured_by_the_spread_of_the_metric() -> None:
+    spec = ScreenSpec("s", "S", "S", (ScreenRule("return_6m", ">", 0.0),), (("return_6m", 1.0),))
+    values = {"UP": 1.0, "DOWN": -1.0, "SLIPPED": -0.05, "FELL": -0.2}
+    metrics = table({name: {"return_6m": value} for name, value in values.items()})
+    assert 0.05 < 0.10 * metrics["return_6m"].std() < 0.2
+    assert evaluate(spec, metrics).near == ("SLIPPED",)
+
+
+# Conditions and ranking inside segments
+
+FACTS = pd.DataFrame(
+    {"segment": ["mining", "magnets", "mining", "mining", "magnets"]}, index=METRICS_TABLE.index
+)
+
+
+def test_a_condition_stands_beside_the_rules_and_says_what_it_lacks() -> None:
+    spec = ScreenSpec("s", "S", "S", (), (("volatility", -1.0),), where="adv > 1e6 and segment = 'mining'")
+    result = evaluate(spec, METRICS_TABLE, Facts(FACTS))
+    assert result.rank.to_dict() == {"BEST": 1, "WILD": 2}
+    assert result.reasons["GOOD"] == ("not adv > 1e6 and segment = 'mining'",)
+    assert result.reasons["UNKNOWN"] == ("adv is unknown, which adv > 1e6 and segment = 'mining' needs",)
+
+
+def test_inside_segments_a_name_is_ranked_among_its_own() -> None:
+    # GOOD is less calm than BEST and WILD is wilder, but each is compared with its own stage alone
+    spec = ScreenSpec("s", "S", "S", (), (("volatility", -1.0),), within="segment")
+    result = evaluate(spec, METRICS_TABLE, Facts(FACTS))
+    assert result.score.to_dict() == pytest.approx(
+        {"BEST": 5 / 6, "THIN": 1 / 2, "WILD": 1 / 6, "UNKNOWN": 3 / 4, "GOOD": 1 / 4}
+    )
+
+
+def test_money_is_named_with_its_currency() -> None:
+    reasons = evaluate(SPEC, METRICS_TABLE, Facts(FACTS, "JPY")).reasons
+    assert reasons["THIN"] == ("average daily value traded 0.40 M JPY is below 2.00 M JPY",)
+
+
+def test_what_is_not_point_in_time_has_to_be_asked_for() -> None:
+    spec = ScreenSpec("s", "S", "S", (ScreenRule("market_cap", ">=", 1e9),), (("adv", 1.0),))
+    with pytest.raises(UserError, match=r"market_cap is not point in time .* --fundamentals"):
+        evaluate(spec, METRICS_TABLE)
+
+
+def test_a_ranking_is_read_from_the_command_line() -> None:
+    assert parse_ranking("momentum_12_1:0.6, volatility:-0.4") == (
+        ("momentum_12_1", 0.6),
+        ("volatility", -0.4),
+    )
+
+
+def test_every_fault_of_a_ranking_is_named_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_ranking("momentum:1,beta,adv:0,adv:x,volatility:1,volatility:2")
+    assert len(caught.value.problems) == 5
+    assert "momentum" in caught.value.problems[0] and "twice" in caught.value.problems[4]

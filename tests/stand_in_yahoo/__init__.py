@@ -149,6 +149,12 @@ class StandIn:
             return Reply(body=CONSENT.encode(), kind="text/html")
         if seen.path.startswith("/v10/finance/quoteSummary/"):
             return self._summary(seen.path.rsplit("/", 1)[1])
+        if seen.path == "/v7/finance/quote":
+            known = [each for each in seen.query.get("symbols", "").split(",") if each in self.listings]
+            quotes = [{"symbol": each, "currency": self.listings[each].currency} for each in known]
+            return Reply(body=json.dumps({"quoteResponse": {"result": quotes, "error": None}}).encode())
+        if seen.path.startswith("/ws/fundamentals-timeseries/"):  # asked for one ratio that we do not use
+            return Reply(body=b'{"timeseries": {"result": [], "error": null}}')
         # fc.yahoo.com answers 404 and sets the cookie all the same
         return Reply(404, headers={"Set-Cookie": "A3=crumbs; Domain=.yahoo.com; Path=/; Max-Age=31557600"})
 

@@ -12,10 +12,12 @@ from screener.report.measures import value_at, weekly_table
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
 from screener.report.words import Wording, wording
-from screener.screening.rules import describe, parse_rule
+from screener.screening.rules import rule_name
+from screener.screening.words import describe
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
+    from screener.screening.history import ScreenHistory
     from screener.screening.rules import ScreenResult
 
 # The metrics shown beside each name where a screen has them: metric → kind of column, strongest colour.
@@ -64,6 +66,11 @@ def _part(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, say:
         blocks.append(Paragraph(say("screen.nothing_passes"), "warning"))
     if len(result.passed.columns):
         blocks.append(_rules(result, say))
+    history = inputs.histories.get(result.screen)
+    if history is not None and history.entered:
+        blocks.append(_moves(inputs, history, say))
+    if result.near:
+        blocks.append(_near(inputs, result, say))
     if result.reasons:
         blocks.append(_failed(inputs, result, say))
     finding = say("screen.finding", passed=len(result.rank), judged=len(result.metrics))
@@ -116,8 +123,9 @@ def _figure(value: float, metric: str) -> float:
 
 def _rules(result: ScreenResult, say: Wording) -> Table:
     """Each rule, and how many names it turns away."""
+    in_words = {rule_name(rule): describe(rule) for rule in result.spec.rules}
     rows = tuple(
-        (describe(parse_rule(str(rule))), int(column.sum()), int((~column).sum()))
+        (in_words.get(str(rule), str(rule)), int(column.sum()), int((~column).sum()))
         for rule, column in result.passed.astype(bool).items()
     )
     columns = (
@@ -126,6 +134,36 @@ def _rules(result: ScreenResult, say: Wording) -> Table:
         Column(say("column.fail"), "count"),
     )
     return Table(say("screen.rules"), columns, (Rows(rows),))
+
+
+def _moves(inputs: WeeklyInputs, history: ScreenHistory, say: Wording) -> Table:
+    """How many passed on each date, newest first, and who came and went."""
+    passing = dict(zip(history.dates, history.passed.to_numpy().sum(axis=1).tolist(), strict=True))
+
+    def named_list(symbols: tuple[str, ...]) -> str:
+        return say.listed(symbols) if symbols else ""
+
+    rows = tuple(
+        (day, passing[day], named_list(history.entered[day]), named_list(history.left[day]))
+        for day in reversed(history.entered)
+    )
+    columns = (
+        Column(say("column.date"), "date"),
+        Column(say("column.pass"), "count"),
+        Column(say("column.entered"), "text"),
+        Column(say("column.left"), "text"),
+    )
+    newest = next(reversed(history.entered))
+    title = say(
+        "screen.moves", entered=len(history.entered[newest]), left=len(history.left[newest]), weeks=len(rows)
+    )
+    return Table(title, columns, (Rows(rows),))
+
+
+def _near(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Table:
+    rows = tuple((named(inputs, symbol), "; ".join(result.reasons[symbol])) for symbol in result.near)
+    columns = (Column(say("column.name"), "name"), Column(say("column.why"), "text"))
+    return Table(say.count("screen.near", len(rows)), columns, (Rows(rows),))
 
 
 def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details:
