@@ -65,7 +65,11 @@ class Covariance:
             worst = ", ".join(map(str, self.matrix.index[np.diag(values) <= 0]))
             raise ValueError(f"a covariance must be positive definite; no positive variance for {worst}")
         if len(values) and not is_positive_definite(values):
-            raise ValueError("a covariance must be positive definite")
+            found = np.linalg.eigh(values)[1][:, 0]
+            worst = ", ".join(
+                str(self.matrix.index[each]) for each in np.sort(np.argsort(-np.abs(found))[:3])
+            )
+            raise ValueError(f"a covariance must be positive definite; a mix of {worst} has no risk")
 
     @property
     def volatility(self) -> pd.Series:

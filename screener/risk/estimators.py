@@ -27,10 +27,9 @@ GERBER_THRESHOLD = 0.5  # of a standard deviation
 
 def ewma(observations: Observations) -> Floats:
     """Return the exponentially weighted covariance around weighted means, half-life 26 weeks (RiskMetrics 1996)."""
-    decay = HALF_LIFE_YEARS * observations.periods_per_year
 
     def weigh(ages: Floats) -> Floats:
-        return np.asarray(0.5 ** (ages / decay))
+        return np.asarray(0.5 ** (ages / HALF_LIFE_YEARS))
 
     sums, weights = np.zeros(len(observations.symbols)), np.zeros(len(observations.symbols))
     for block in observations.blocks:

@@ -24,21 +24,17 @@ def factor_model(observations: Observations) -> Floats:
     n = len(s)
     if n < 3:
         return s
-    length = np.diag(observations.common)
-    short = length < SHORT * length.max()
-    windows = {
-        int(rows): sample(observations.recent(rows - 0.5))
-        for rows in np.unique(np.round(length[short]))
-        if rows > 1
-    }
+    oldest = observations.oldest()
+    short = oldest < SHORT * oldest.max()
+    windows = {age: sample(observations.recent(age)) for age in np.unique(oldest[short])}
     mimicking = np.zeros((n, n))  # a row is the portfolio that mimics the name by its factors
     specific = np.empty(n)
     for name in range(n):
-        own = windows.get(round(length[name]), s) if short[name] else s
+        own = windows[oldest[name]] if short[name] else s
         factors = _factors(name, short, observations.segments)
         inner, outer = factors @ own @ factors.T, factors @ own[:, name]
         # with fewer returns than can tell two betas apart, the market alone
-        if len(factors) > 1 and length[name] < 2 * FEWEST_SHARED:
+        if len(factors) > 1 and observations.counts[name] < 2 * FEWEST_SHARED:
             factors, inner, outer = factors[:1], inner[:1, :1], outer[:1]
         beta = np.linalg.lstsq(inner, outer, rcond=1e-8)[0]
         mimicking[name] = beta @ factors

@@ -26,7 +26,7 @@ FEWEST_SHARED = 10  # a pair with fewer common returns takes the average correla
 class Block:
     """Names whose returns end together: n of the N, over K of the T rows.
 
-    columns: n, which names. ages: K, how many periods before the last row each return ended.
+    columns: n, which names. ages: K, years from the end of each return to the newest close of all.
     returns: K × n, deviations from each name's mean, annualised (× √periods a year), 0 where there is none.
     alive: K × n, 1 where a return counts, else 0.
     partners: K × N, the sum of every name's deviations whose spans overlap the row's, annualised alike.
@@ -42,7 +42,7 @@ class Block:
     coverage: Callable[[], Floats]
 
     def newest(self, oldest: float) -> Block:
-        """Return the rows whose age is at most `oldest` periods."""
+        """Return the rows whose age is at most `oldest` years."""
         kept = self.ages <= oldest
         return Block(
             self.columns,
@@ -106,7 +106,7 @@ class Observations:
         return replace(self, blocks=blocks)
 
     def recent(self, oldest: float) -> Observations:
-        """Return the observations whose age is at most `oldest` periods, around their own means."""
+        """Return the observations whose age is at most `oldest` years, around their own means."""
         blocks = tuple(each.newest(oldest) for each in self.blocks)
         sums, counts = np.zeros(len(self.symbols)), np.zeros(len(self.symbols))
         for block in blocks:
@@ -115,6 +115,13 @@ class Observations:
         cut = replace(self, blocks=blocks, counts=counts)
         cut = replace(cut, common=cut.shared(np.ones_like))
         return cut.centred(sums / np.maximum(counts, 1.0))
+
+    def oldest(self) -> Floats:
+        """Return N, years from the end of each name's first return to the newest close of all."""
+        ages = np.zeros(len(self.symbols))
+        for block in self.blocks:
+            ages[block.columns] = (block.ages[:, None] * block.alive).max(axis=0)
+        return ages
 
     def noise_ratio(self) -> float:
         """Return the mean sampling variance of a correlation relative to that of one from complete, common rows.
@@ -144,7 +151,7 @@ def observe(returns: pd.DataFrame, periods_per_year: float, worth: float = 1.0) 
     root = np.full(values.shape[1], np.sqrt(periods_per_year))
     deviations = np.where(known, filled - filled.sum(axis=0) / counts, 0.0) * root
     mask = known.astype(float)
-    ages = np.arange(len(values), dtype=float)[::-1]
+    ages = np.arange(len(values))[::-1] / periods_per_year
     block = Block(np.arange(values.shape[1]), ages, deviations, mask, deviations, lambda: mask)
     symbols = tuple(str(each) for each in returns.columns)
     nowhere = np.full(len(symbols), -1, dtype=np.intp)

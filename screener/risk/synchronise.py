@@ -231,7 +231,7 @@ def _block(
 
     return Block(
         columns=columns,
-        ages=(instants[-1, 0] - instants[1:, 0]) / WEEKDAYS_PER_YEAR * one.root**2,
+        ages=(history.end.max() - instants[1:, 0]) / WEEKDAYS_PER_YEAR,
         returns=deviations[np.ix_(rows[1:], columns)],
         alive=known[np.ix_(rows[1:], columns)].astype(float),
         partners=partners,

@@ -69,7 +69,7 @@ def test_a_covariance_that_is_none_is_refused_by_what_is_wrong_with_it() -> None
         made([[0.1, 0.0], [0.0, -0.1]])
     with pytest.raises(ValueError, match="no positive variance for A"):
         made([[0.0, 0.0], [0.0, 0.1]])
-    with pytest.raises(ValueError, match="positive definite"):
+    with pytest.raises(ValueError, match="positive definite; a mix of A, B has no risk"):
         made([[0.1, 0.2], [0.2, 0.1]])
     with pytest.raises(ValueError, match="symmetric"):
         made([[0.1, 0.02], [0.01, 0.1]])
