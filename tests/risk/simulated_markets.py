@@ -38,11 +38,13 @@ def simulated_market(
     start: str = "2021-07-01",
     weeks: int = 104,
     correlation: float | tuple[float, float] = 0.5,
+    in_new_york: float = 7.5 / 24,
 ) -> SimulatedMarket:
     """Return a panel of `weeks` weeks from a date on.
 
     names: MIC → how many. correlation: of every pair, or the bounds between which names' squared loadings on
-    the factor are drawn. Volatilities are drawn between 20 and 60 % a year.
+    the factor are drawn. Volatilities are drawn between 20 and 60 % a year. in_new_york: the share of the news
+    that comes between 13:30 and 21:00 UTC; 7.5 / 24 is its even share.
     """
     rng = np.random.default_rng(seed)
     names = names or SIX_EXCHANGES
@@ -56,7 +58,7 @@ def simulated_market(
     closes = {mic: closes_of(mic, first, last) for mic in names}
     sessions = pd.DatetimeIndex(sorted(set().union(*(each.index for each in closes.values()))))
     # the factor at every instant at which some exchange closes
-    clocks = {mic: weekday_seconds(each) for mic, each in closes.items()}
+    clocks = {mic: news_by(weekday_seconds(each), in_new_york) for mic, each in closes.items()}
     instants = np.unique(np.concatenate(list(clocks.values())))
     steps = np.sqrt(np.diff(instants, prepend=instants[0]) / DAY / WEEKDAYS_PER_YEAR)
     factor = np.cumsum(rng.normal(size=len(instants)) * steps)
@@ -104,6 +106,14 @@ def weekday_seconds(closes: pd.Series) -> np.ndarray:
     dates = closes.to_numpy().astype("datetime64[D]")
     since = (closes.to_numpy() - dates).astype("timedelta64[s]").astype(np.int64)
     return np.busday_count(np.datetime64("1970-01-01"), dates) * DAY + since
+
+
+def news_by(clock: np.ndarray, in_new_york: float) -> np.ndarray:
+    """Return the weekday seconds' worth of news that had come by each instant."""
+    days, seconds = np.divmod(clock, DAY)
+    before = (1 - in_new_york) * 13.5 / 16.5
+    share = np.interp(seconds / 3600, [0, 13.5, 21, 24], [0, before, before + in_new_york, 1])
+    return (days + share) * DAY
 
 
 def minimum_variance(covariance: np.ndarray, cap: float = 0.2) -> np.ndarray:

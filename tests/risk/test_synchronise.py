@@ -61,6 +61,15 @@ def test_minimum_variance_is_as_risky_as_the_default_predicts_and_tokyo_moves_wi
     assert abs(np.mean(correlations) - 0.5) < 0.05
 
 
+@pytest.mark.parametrize("share", [0.1, 0.8])
+def test_neither_news_while_new_york_is_open_nor_news_while_it_is_shut_changes_that(share: float) -> None:
+    markets = [simulated_market(seed, in_new_york=share) for seed in SEEDS]
+    matrices = [matrix_of(one) for one in markets]
+    assert abs(np.mean([surprise(one, m) for one, m in zip(markets, matrices, strict=True)])) < 0.05
+    across = [between(one, m, "XTKS", "XNYS") for one, m in zip(markets, matrices, strict=True)]
+    assert abs(np.mean(across) - 0.5) < 0.05
+
+
 def test_plain_daily_returns_predict_too_little_on_the_same_panels() -> None:
     matrices = [matrix_of(market(seed), "daily") for seed in SEEDS]
     assert np.mean([surprise(market(s), m) for s, m in zip(SEEDS, matrices, strict=True)]) > 0.10
