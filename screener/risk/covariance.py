@@ -129,18 +129,15 @@ def estimate_panel_covariance(
             f"{settings.estimator} counts joint moves, which lead_lag does not have; choose weekly"
         )
     observations = SYNCHRONISERS[chosen](Quotes.of(panel, markets, settings.lookback_weeks))
+    fewest = min(settings.fewest_returns, max(len(each.ages) for each in observations.blocks))
     few = [
-        f"{symbol} has {count:.0f} returns, fewer than {settings.fewest_returns}"
+        f"{symbol} has {count:.0f} returns, fewer than {fewest}"
         for symbol, count in zip(observations.symbols, observations.counts, strict=True)
-        if count < min(settings.fewest_returns, _rows(observations))
+        if count < fewest
     ]
     if few:
         raise ScreenerError(*few)
     return _covariance(with_segments(observations, settings.segments), settings.estimator, chosen)
-
-
-def _rows(observations: Observations) -> int:
-    return max(len(each.ages) for each in observations.blocks)
 
 
 def _covariance(observations: Observations, estimator: str, synchroniser: str) -> Covariance:

@@ -88,7 +88,14 @@ def lead_lag(quotes: Quotes) -> Observations:
         begin[one.names], end[one.names] = one.clock[first[one.names]], one.clock[last[one.names]]
     deviations = np.where(known, returns - np.nansum(returns, axis=0) / counts, 0.0) * root
     levels = np.vstack([np.zeros(len(symbols)), np.cumsum(deviations, axis=0)])
-    history = _History(levels, _coming(levels, traded), begin, end, root)
+    coming = _coming(levels, traded)
+    history = _History(
+        levels=[np.ascontiguousarray(levels[:, one.names]) for one in exchanges],
+        coming=[np.ascontiguousarray(coming[:, one.names]) for one in exchanges],
+        begin=begin,
+        end=end,
+        root=root,
+    )
     blocks = [
         _block(one, (rows, columns), (deviations, known), _partners(one, rows, exchanges, history), history)
         for one in exchanges
@@ -167,10 +174,10 @@ class _Exchange:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _History:
-    """What N names had reached by each row: levels (T + 1) × N, and coming, the level at the next own close."""
+    """What N names had reached by each row, (T + 1) × n an exchange, and their levels at the next own close."""
 
-    levels: Floats
-    coming: Floats
+    levels: list[Floats]
+    coming: list[Floats]
     begin: Floats  # N, weekdays passed at the first close
     end: Floats
     root: Floats
@@ -205,12 +212,11 @@ def _sharing(one: _Exchange, traded: Bools, first: Indices, last: Indices) -> li
 
 def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history: _History) -> Floats:
     """Return K × N, the sum of each name's deviations whose spans overlap those that end at an exchange's rows."""
-    partners = np.empty((len(rows) - 1, history.levels.shape[1]))
-    for other in exchanges:
+    partners = np.empty((len(rows) - 1, len(history.root)))
+    for other, reached, before in zip(exchanges, history.coming, history.levels, strict=True):
         # from what a name had reached at its last close at or before the span's start to its first at or after the end
         start = rows[:-1] + (other.clock <= one.clock)[rows[:-1]]
         end = rows[1:] + (other.clock < one.clock)[rows[1:]]
-        reached, before = history.coming[:, other.names], history.levels[:, other.names]
         np.subtract(reached.take(end, axis=0), before.take(start, axis=0), out=partners[:, other.names])
     return partners
 
@@ -232,8 +238,8 @@ def _block(
     return Block(
         columns=columns,
         ages=(history.end.max() - instants[1:, 0]) / WEEKDAYS_PER_YEAR,
-        returns=deviations[np.ix_(rows[1:], columns)],
-        alive=known[np.ix_(rows[1:], columns)].astype(float),
+        returns=deviations.take(rows[1:], axis=0).take(columns, axis=1),
+        alive=known.take(rows[1:], axis=0).take(columns, axis=1).astype(float),
         partners=partners,
         coverage=coverage,
     )
