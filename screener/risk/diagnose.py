@@ -30,7 +30,7 @@ def effective_bets(covariance: Floats, weights: Floats) -> float:
     """Return exp of the entropy of a portfolio's variance over its principal portfolios, from 1 to N.
 
     covariance: N × N, positive definite; weights: N, not all zero, of any sign.
-    Source: Meucci (2009, "Managing diversification", eq. 19). Raises ScreenerError for a portfolio without risk.
+    Source: Meucci (2009, "Managing diversification"). Raises ScreenerError for a portfolio without risk.
     """
     eigenvalues, vectors = np.linalg.eigh(covariance)
     shares = (vectors.T @ weights) ** 2 * eigenvalues
@@ -44,8 +44,8 @@ def effective_bets(covariance: Floats, weights: Floats) -> float:
 def volatility_errors(observations: Observations) -> Floats:
     """Return N standard errors of sample volatilities, as fractions of them.
 
-    √((κ − 1) / 4n) for n returns of kurtosis κ, which is 1/√(2n) for normal returns (Kendall & Stuart 1969,
-    eq. 10.8, by the delta method); κ is taken to be at least 3, because short samples understate it.
+    √((κ − 1) / 4n) for n returns of kurtosis κ, which is 1/√(2n) for normal returns (the sampling variance of a
+    variance, by the delta method); κ is taken to be at least 3, because short samples understate it.
     """
     errors = np.empty(len(observations.symbols))
     for block in observations.blocks:

@@ -43,7 +43,7 @@ def ewma(observations: Observations) -> Floats:
 
 
 def gerber(observations: Observations) -> Floats:
-    """Return the covariance of the Gerber statistic (Gerber, Markowitz, Ernst, Miao, Javid & Sargen 2022, eq. 12).
+    """Return the covariance of the Gerber statistic (Gerber, Markowitz, Ernst, Miao, Javid & Sargen 2022).
 
     A correlation is (moves together − moves apart) / (rows − rows in which neither moves), where a move is more
     than half a standard deviation. Needs returns on one grid.
@@ -64,7 +64,7 @@ def gerber(observations: Observations) -> Floats:
 
 
 def semicovariance(observations: Observations) -> Floats:
-    """Return E[min(r, 0) min(r', 0)], the downside's part of the second moment (Estrada 2008, eq. 8).
+    """Return E[min(r, 0) min(r', 0)], the downside's part of the second moment (Estrada 2008).
 
     About half a covariance in size: its volatilities are downside deviations. Needs returns on one grid.
     """

@@ -17,7 +17,7 @@ def factor_model(observations: Observations) -> Floats:
 
     A name's factors leave the name itself out. Where its history is short, its betas and its specific variance
     come from that history, the factors' covariance from the long one (Stambaugh 1997, "Analyzing investments
-    whose histories differ in length", eq. 16–18), so its variance and its whole row follow from what the
+    whose histories differ in length"), so its variance and its whole row follow from what the
     others did before it was listed. Without `with_segments` the market is the only factor.
     """
     s = sample(observations)

@@ -35,7 +35,7 @@ def nearest_correlation(matrix: Floats, smallest: float = SMALLEST_EIGENVALUE) -
     """Return the matrix nearest in Frobenius norm with unit diagonal and eigenvalues of at least `smallest`.
 
     The problem of Higham (2002, "Computing the nearest correlation matrix"), solved by the generalised Newton
-    method on its dual (Qi & Sun 2006, algorithm 5.1), which needs a handful of eigendecompositions where
+    method on its dual (Qi & Sun 2006), which needs a handful of eigendecompositions where
     alternating projections need hundreds. matrix: N × N, symmetric, 0 ≤ smallest < 1.
     Raises ScreenerError if it does not converge.
     """
@@ -58,7 +58,7 @@ def nearest_correlation(matrix: Floats, smallest: float = SMALLEST_EIGENVALUE) -
 
 
 def _newton_step(eigenvalues: Floats, vectors: Floats, gradient: Floats) -> Floats:
-    """Solve V d = −gradient by conjugate gradients, V the generalised Jacobian (Qi & Sun 2006, eq. 3.3)."""
+    """Solve V d = −gradient by conjugate gradients, V the generalised Jacobian (Qi & Sun 2006)."""
     positive = np.maximum(eigenvalues, 0.0)
     difference = eigenvalues[:, None] - eigenvalues[None, :]
     flat = np.abs(difference) < 1e-12

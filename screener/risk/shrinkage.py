@@ -35,7 +35,7 @@ def ledoit_wolf(observations: Observations) -> Floats:
 
 
 def ledoit_wolf_single_factor(observations: Observations) -> Floats:
-    """Return the covariance shrunk to that of one factor, the mean of all names (Ledoit & Wolf 2003, sec. 3)."""
+    """Return the covariance shrunk to that of one factor, the mean of all names (Ledoit & Wolf 2003)."""
     s, shared, products = _start(observations)
     n = len(s)
     if n == 1:
@@ -61,7 +61,7 @@ def ledoit_wolf_single_factor(observations: Observations) -> Floats:
 
 
 def ledoit_wolf_identity(observations: Observations) -> Floats:
-    """Return the covariance shrunk to equal variances without correlation (Ledoit & Wolf 2004, JMVA, lemma 3.1)."""
+    """Return the covariance shrunk to equal variances without correlation (Ledoit & Wolf 2004, JMVA)."""
     s, shared, products = _start(observations)
     target = np.eye(len(s)) * np.diag(products).mean()
     pi = _sampling_variance(observations, shared, products, products)

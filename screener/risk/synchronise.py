@@ -66,7 +66,7 @@ class Quotes:
 def lead_lag(quotes: Quotes) -> Observations:
     """Pair each return with every return whose span, from close to close in UTC, overlaps its own.
 
-    The sum of products over overlapping spans (Hayashi & Yoshida 2005, eq. 2.2) is the Newey–West sum of leads
+    The sum of products over overlapping spans (Hayashi & Yoshida 2005) is the Newey–West sum of leads
     and lags with unit weights, kept to those leads and lags that can carry common news: two for exchanges that
     close at different hours, none within an exchange, more across a holiday or a suspension. It is unbiased
     whatever the hours, and on one exchange it is the plain daily covariance.
@@ -133,7 +133,7 @@ def burns_engle_mezrich(quotes: Quotes) -> Observations:
 
     Each name's next return is regressed on today's mean returns of the exchanges, so that r(t) becomes
     r(t) + E[r(t+1)] − E[r(t)] (Burns, Engle & Mezrich 1998, "Correlations and volatilities of
-    asynchronous data", eq. 8, with the exchanges' means in place of the full matrix of moving averages).
+    asynchronous data", with the exchanges' means in place of the full matrix of moving averages).
     """
     symbols = list(quotes.symbols)
     returns = quotes.prices[1:] / quotes.prices[:-1] - 1.0

@@ -178,6 +178,18 @@ def test_nothing_after_the_panels_end_and_nothing_before_the_lookback_is_looked_
     pd.testing.assert_frame_equal(whole.matrix, estimate_panel_covariance(tail, one.markets, short).matrix)
 
 
+def test_renaming_symbols_renames_the_estimate() -> None:
+    one = market(2)
+    names = {symbol: f"Z{99 - number}" for number, symbol in enumerate(one.truth)}
+    renamed = panel_of(
+        one.panel.prices.rename(columns=names).sort_index(axis=1),
+        one.panel.traded.rename(columns=names).sort_index(axis=1),
+    )
+    moved = estimate_panel_covariance(renamed, {names[s]: mic for s, mic in one.markets.items()}).matrix
+    order = list(names.values())
+    np.testing.assert_allclose(moved.loc[order, order], matrix_of(one), rtol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_name_listed_for_90_days_keeps_the_volatility_of_those_days(seed: int) -> None:
     one = market(seed)
