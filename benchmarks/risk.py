@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from screener.market.panel import PricePanel
+from screener.market.returns import weekly_returns
 from screener.risk.covariance import (
     ESTIMATORS,
     SYNCHRONISERS,
@@ -29,6 +30,7 @@ from screener.risk.covariance import (
 from screener.risk.estimators import ONE_GRID
 from tests.risk.simulated_markets import SimulatedMarket, minimum_variance, simulated_market
 
+NEW_YORK = ("XNYS", "XNAS", "XASE")
 NINETY = {"XNYS": 45, "XTKS": 15, "XASX": 12, "XSHG": 8, "XLON": 4, "XTSE": 4, "XHKG": 2}
 Way = Callable[[SimulatedMarket], np.ndarray]
 
@@ -139,7 +141,7 @@ def clock(repeat: int) -> None:
 
 
 def real(folder: Path) -> None:
-    """Print mean correlations between exchanges in the real prices, as of 2025-12-26."""
+    """Print correlations between exchanges in real prices, and how predictions fared in the half year after them."""
     import screener.api as sc
 
     with tempfile.TemporaryDirectory() as place:
@@ -152,11 +154,22 @@ def real(folder: Path) -> None:
         )
         sc.refresh(request)
         market = sc.load_market(request)
-    members = market.universe.instruments
-    recent = market.panel.traded.iloc[-420:].sum()
-    markets = {s: members[s].mic for s in market.panel.symbols if s in members and recent[s] > 300}
-    new_york = [s for s in markets if markets[s] in ("XNYS", "XNAS", "XASE")]
-    others = {
+    members = {symbol: each.mic for symbol, each in market.universe.instruments.items()}
+    across(market.panel, members)
+    walk(market.panel, {s: mic for s, mic in members.items() if mic in (*NEW_YORK, "XTKS", "XASX")})
+
+
+def long_listed(panel: PricePanel, markets: dict[str, str], bars: int) -> dict[str, str]:
+    """Return the names with more than some bars in the last 420 sessions of the united calendar."""
+    recent = panel.traded.iloc[-420:].sum()
+    return {s: markets[s] for s in panel.symbols if s in markets and recent[s] > bars}
+
+
+def across(panel: PricePanel, members: dict[str, str]) -> None:
+    """Print mean correlations between exchanges at the panel's end."""
+    markets = long_listed(panel, members, 300)
+    here = [s for s in markets if markets[s] in NEW_YORK]
+    there = {
         city: [s for s in markets if markets[s] == mic]
         for city, mic in (("Tokyo", "XTKS"), ("Sydney", "XASX"))
     }
@@ -164,14 +177,40 @@ def real(folder: Path) -> None:
         f"\nreal prices, {len(markets)} names as of 2025-12-26, 104 weeks, sample estimator: mean correlations"
     )
     for name in SYNCHRONISERS:
-        made = estimate_panel_covariance(market.panel, markets, CovarianceSettings("sample", name))
+        made = estimate_panel_covariance(panel, markets, CovarianceSettings("sample", name))
         correlation = made.matrix / np.outer(made.volatility, made.volatility)
-        across = "   ".join(
-            f"New York–{city} {correlation.loc[new_york, there].to_numpy().mean():.3f}"
-            for city, there in others.items()
+        means = "   ".join(
+            f"New York–{city} {correlation.loc[here, names].to_numpy().mean():.3f}"
+            for city, names in there.items()
         )
-        even = np.sqrt(made.matrix.to_numpy().mean())
-        print(f"{name:22}{across}   equal-weight volatility {even:.3f}")
+        print(f"{name:22}{means}")
+
+
+def walk(panel: PricePanel, members: dict[str, str]) -> None:
+    """Print realised over predicted volatility in the 26 weeks after each month's end, 2023-08 to 2025-06."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for end in pd.date_range("2023-08-31", "2025-06-30", freq="ME"):
+        past = panel.until(end.date())
+        markets = long_listed(past, members, 330)
+        ahead = panel.prices.loc[end : end + pd.Timedelta(weeks=27), list(markets)].ffill()
+        weeks = weekly_returns(ahead, 26).dropna(axis=1)
+        markets = {str(symbol): markets[str(symbol)] for symbol in weeks}
+        for way in SYNCHRONISERS:
+            made = estimate_panel_covariance(past, markets, CovarianceSettings(synchroniser=way))
+            matrix = made.matrix.to_numpy()
+            calm, even = minimum_variance(matrix, 0.1), np.full(len(matrix), 1 / len(matrix))
+            realised = [float((weeks @ w).std() * np.sqrt(365.25 / 7)) for w in (calm, even)]
+            ratio = [r / np.sqrt(w @ matrix @ w) for r, w in zip(realised, (calm, even), strict=True)]
+            found.setdefault(way, []).append((np.log(ratio[0]), np.log(ratio[1]), realised[0]))
+    print(
+        "\nreal prices, 26 weeks ahead of each of 23 month ends, Ledoit–Wolf: realised/predicted − 1 (geometric mean)"
+    )
+    for way, rows in found.items():
+        calm, even, volatility = np.array(rows).mean(axis=0)
+        print(
+            f"{way:22}minimum variance {np.expm1(calm):+.1%} (realised {volatility:.1%})"
+            f"   equal weights {np.expm1(even):+.1%}"
+        )
 
 
 def main() -> None:
