@@ -75,15 +75,21 @@ def herfindahl(shares: Floats) -> float:
     return float(((sizes / total) ** 2).sum())
 
 
-def risk_by_group(contributions: pd.Series, groups: Mapping[str, str]) -> pd.Series:
+def risk_by_group(contributions: pd.Series, groups: Mapping[str, str | tuple[str, ...]]) -> pd.Series:
     """Return the risk contributions (symbol → fraction) summed by a grouping, largest first.
 
-    groups: symbol → segment, country, currency or anything else. Raises UserError naming symbols without one.
+    groups: symbol → segment, country, currency or anything else; a name with several, such as countries of
+    operation, is split evenly over them. Raises UserError naming symbols without one.
     """
-    if missing := [str(symbol) for symbol in contributions.index if symbol not in groups]:
+    if missing := [str(symbol) for symbol in contributions.index if not groups.get(str(symbol))]:
         raise UserError(f"no group is stated for {', '.join(missing)}")
-    keys = [groups[str(symbol)] for symbol in contributions.index]
-    return contributions.groupby(keys).sum().sort_index().sort_values(ascending=False, kind="stable")
+    sums: dict[str, float] = {}
+    for symbol, value in contributions.items():
+        stated = groups[str(symbol)]
+        keys = (stated,) if isinstance(stated, str) else stated
+        for key in keys:
+            sums[key] = sums.get(key, 0.0) + float(value) / len(keys)
+    return pd.Series(sums, dtype=float).sort_index().sort_values(ascending=False, kind="stable")
 
 
 def risk_at_dominated_stages(

@@ -97,6 +97,15 @@ def test_risk_by_group_at_dominated_stages_and_in_dependent_names() -> None:
     contributions = pd.Series({"A": 0.5, "B": 0.3, "C": 0.15, "D": 0.05})
     groups = {"A": "mining", "B": "magnets", "C": "mining", "D": "magnets"}
     assert risk_by_group(contributions, groups).to_dict() == pytest.approx({"mining": 0.65, "magnets": 0.35})
+    split: dict[str, str | tuple[str, ...]] = {
+        "A": ("AU", "CN"),
+        "B": "CN",
+        "C": ("AU", "JP", "MY"),
+        "D": "JP",
+    }
+    assert risk_by_group(contributions, split).to_dict() == pytest.approx(
+        {"CN": 0.55, "AU": 0.3, "JP": 0.1, "MY": 0.05}
+    )
     with pytest.raises(UserError, match="no group is stated for D"):
         risk_by_group(contributions, {"A": "x", "B": "x", "C": "x"})
     segments = {
