@@ -342,7 +342,7 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
             "rebalance": settings.frequency,
             "costs": f"{settings.cost_bps:g} bps of value traded",
             "backtest from": str(_first_decision(market, settings)),
-            "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weekly returns",
+            "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weeks",
             "minimum history": f"{build_settings.min_history_weeks} weeks",
             "benchmark of betas": market.benchmark or "none",
             "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),

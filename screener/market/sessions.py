@@ -123,3 +123,25 @@ def last_completed(mic: str, now: datetime) -> date:
     closes = calendar.closes
     completed: date = closes.index[closes <= moment][-1].date()
     return completed
+
+
+def closing_clock(mic: str, dates: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return for each date the seconds from its midnight (UTC) to the market's close, half days included.
+
+    On a date without a session it is the close of the last session before it, so that a bar on such a day has
+    a place too.
+    """
+    seconds = _closing_seconds(calendar_of(mic))
+    days = (dates.to_numpy().astype("datetime64[D]") - np.datetime64(FIRST)).astype(np.int64)
+    return seconds[np.clip(days, 0, len(seconds) - 1)]
+
+
+@lru_cache(maxsize=32)
+def _closing_seconds(name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the seconds from midnight UTC to the close, for each day from FIRST to LAST."""
+    closes = _calendar(name).closes
+    midnights = closes.index.to_numpy().astype("datetime64[D]")
+    instants = closes.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
+    days = np.arange(np.datetime64(FIRST), np.datetime64(LAST) + 1)
+    latest = np.maximum(midnights.searchsorted(days, side="right") - 1, 0)
+    return np.asarray((instants - midnights)[latest].astype(np.int64))

@@ -16,7 +16,7 @@ from screener.market.panel import PricePanel
 from screener.market.returns import weekly_returns
 from screener.portfolio.limits import Limits, project
 from screener.portfolio.weighting import method_named
-from screener.risk.covariance import estimate_covariance
+from screener.risk.covariance import CovarianceSettings, estimate_panel_covariance
 from screener.universe.model import Instrument, Theme
 
 ADV_SESSIONS = 63
@@ -84,7 +84,15 @@ def build(
             theme, decided_on, rejected, f"none of {len(instruments)} members is eligible: all in cash"
         )
 
-    covariance = estimate_covariance(returns[held], settings.estimator)
+    covariance = estimate_panel_covariance(
+        panel,
+        {symbol: instruments[symbol].mic for symbol in held},
+        CovarianceSettings(
+            settings.estimator,
+            lookback_weeks=settings.lookback_weeks,
+            segments={symbol: instruments[symbol].segment for symbol in held},
+        ),
+    )
     matrix = covariance.matrix.to_numpy()
     limits = Limits(
         symbols=tuple(held),

@@ -1,20 +1,40 @@
-"""Estimate a covariance of returns. Weighting and limits come later (see portfolio)."""
+"""Estimate a covariance of returns, and say how far to trust it. Weighting and limits come later (see portfolio)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from screener.errors import ScreenerError, UserError, unknown
+from screener.market.panel import PricePanel
+from screener.risk.diagnose import average_correlation, condition_number, effective_bets, volatility_errors
+from screener.risk.estimators import ESTIMATORS, ONE_GRID
+from screener.risk.nearest import is_positive_definite, positive_definite
+from screener.risk.observations import Observations, observe, with_segments
+from screener.risk.synchronise import SYNCHRONISERS, Quotes
 
-Floats = npt.NDArray[np.float64]
-FEWEST_SHARED = 10  # a pair with fewer common returns takes the average correlation
-SMALLEST_EIGENVALUE = 1e-4  # of a repaired correlation matrix
-HALF_LIFE_WEEKS = 26.0
+__all__ = [
+    "ESTIMATORS",
+    "SYNCHRONISERS",
+    "Covariance",
+    "CovarianceSettings",
+    "estimate_covariance",
+    "estimate_panel_covariance",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CovarianceSettings:
+    """How a covariance is estimated from a panel of prices."""
+
+    estimator: str = "ledoit_wolf"  # one of ESTIMATORS
+    synchroniser: str = ""  # one of SYNCHRONISERS; "": lead_lag, or weekly for what needs returns on one grid
+    lookback_weeks: int = 104
+    segments: Mapping[str, str] = field(default_factory=dict)  # symbol → segment, for factor_model
+    fewest_returns: int = 20  # a name with fewer is refused, never guessed
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -22,163 +42,118 @@ class Covariance:
     """An annualised covariance of simple returns in base currency.
 
     matrix: N × N, symbols sorted, symmetric, positive definite.
+    periods_per_year: mean over names.
     observations: N, how many returns each symbol contributed.
+    volatility_error: N, standard error of each volatility, a fraction of it; large for a short history.
+    synchroniser: how closes at different hours were lined up, "" if the returns came on one grid.
     """
 
     matrix: pd.DataFrame
     estimator: str
-    periods_per_year: int
+    periods_per_year: float
     observations: pd.Series
+    volatility_error: pd.Series = field(default_factory=lambda: pd.Series(dtype=float))
+    synchroniser: str = ""
 
     def __post_init__(self) -> None:
         values = self.matrix.to_numpy()
-        if (
-            list(self.matrix.index) != list(self.matrix.columns)
-            or not self.matrix.index.is_monotonic_increasing
-        ):
+        if not self.matrix.index.equals(self.matrix.columns) or not self.matrix.index.is_monotonic_increasing:
             raise ValueError("rows and columns must carry the same symbols, sorted")
         if not np.isfinite(values).all() or np.abs(values - values.T).max(initial=0.0) > 1e-12:
             raise ValueError("a covariance must be finite and symmetric")
-        if len(values) and np.linalg.eigvalsh(values)[0] <= 0:
-            raise ValueError("a covariance must be positive definite")
+        if len(values) and (np.diag(values) <= 0).any():
+            worst = ", ".join(map(str, self.matrix.index[np.diag(values) <= 0]))
+            raise ValueError(f"a covariance must be positive definite; no positive variance for {worst}")
+        if len(values) and not is_positive_definite(values):
+            found = np.linalg.eigh(values)[1][:, 0]
+            worst = ", ".join(
+                str(self.matrix.index[each]) for each in np.sort(np.argsort(-np.abs(found))[:3])
+            )
+            raise ValueError(f"a covariance must be positive definite; a mix of {worst} has no risk")
+
+    @property
+    def volatility(self) -> pd.Series:
+        """Return the N annualised volatilities, fractions."""
+        return pd.Series(np.sqrt(np.diag(self.matrix)), index=self.matrix.index)
+
+    @property
+    def condition_number(self) -> float:
+        """Return the largest over the smallest eigenvalue of the correlations."""
+        return condition_number(self.matrix.to_numpy())
+
+    @property
+    def average_correlation(self) -> float:
+        """Return the mean over pairs; NaN for one name."""
+        return average_correlation(self.matrix.to_numpy())
+
+    @property
+    def effective_bets(self) -> float:
+        """Return the effective number of bets of the equally weighted portfolio (Meucci 2009)."""
+        n = len(self.matrix)
+        return effective_bets(self.matrix.to_numpy(), np.full(n, 1.0 / n)) if n else 0.0
 
 
 def estimate_covariance(
-    returns: pd.DataFrame, estimator: str = "ledoit_wolf", periods_per_year: int = 52
+    returns: pd.DataFrame,
+    estimator: str = "ledoit_wolf",
+    periods_per_year: float = 52,
+    segments: Mapping[str, str] | None = None,
 ) -> Covariance:
-    """Estimate the annualised covariance of returns, each name over its own observations.
+    """Estimate the annualised covariance of returns on one grid, each name over its own observations.
 
     returns: T × N with symbols sorted, NaN where a name had none; a missing return is never taken for zero.
     Variances use each name's own returns, covariances each pair's common ones; the result is made positive
-    definite with variances kept. Raises UserError for an unknown estimator and ScreenerError for a name with
-    fewer than two returns or without variance.
+    definite with variances kept. segments: symbol → segment, for factor_model. Raises UserError for an unknown
+    estimator and ScreenerError that names what no covariance can be estimated of.
     """
-    if estimator not in ESTIMATORS:
-        raise UserError(unknown("estimator", estimator, list(ESTIMATORS)))
-    values = returns.to_numpy(dtype=float)
-    known = np.isfinite(values)
-    counts = known.sum(axis=0)
-    spread = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf) - np.where(
-        known, values, np.inf
-    ).min(axis=0, initial=np.inf)
-    bad = [
-        str(name)
-        for name, n, width in zip(returns.columns, counts, spread, strict=True)
-        if n < 2 or width <= 0
-    ]
-    if bad:
-        raise ScreenerError(
-            f"no variance can be estimated for {', '.join(bad)}: fewer than two different returns"
+    _check_word("estimator", estimator, list(ESTIMATORS))
+    observations = with_segments(observe(returns, periods_per_year), segments or {})
+    return _covariance(observations, estimator, "")
+
+
+def estimate_panel_covariance(
+    panel: PricePanel, markets: Mapping[str, str], settings: CovarianceSettings | None = None
+) -> Covariance:
+    """Estimate the annualised covariance of a panel's names as known at its end, whatever hours they close at.
+
+    panel: T sessions, of which the last `lookback_weeks` are used. markets: symbol → MIC of the N names wanted.
+    Raises UserError for an unknown word, and ScreenerError that names what no covariance can be estimated of,
+    such as a name with fewer than `fewest_returns` returns.
+    """
+    settings = settings or CovarianceSettings()
+    _check_word("estimator", settings.estimator, list(ESTIMATORS))
+    chosen = settings.synchroniser or ("weekly" if settings.estimator in ONE_GRID else "lead_lag")
+    _check_word("synchroniser", chosen, list(SYNCHRONISERS))
+    if chosen == "lead_lag" and settings.estimator in ONE_GRID:
+        raise UserError(
+            f"{settings.estimator} counts joint moves, which lead_lag does not have; choose weekly"
         )
-    matrix = _positive_definite(ESTIMATORS[estimator](values, known)) * periods_per_year
-    symbols = returns.columns
+    observations = SYNCHRONISERS[chosen](Quotes.of(panel, markets, settings.lookback_weeks))
+    fewest = min(settings.fewest_returns, max(len(each.ages) for each in observations.blocks))
+    few = [
+        f"{symbol} has {count:.0f} returns, fewer than {fewest}"
+        for symbol, count in zip(observations.symbols, observations.counts, strict=True)
+        if count < fewest
+    ]
+    if few:
+        raise ScreenerError(*few)
+    return _covariance(with_segments(observations, settings.segments), settings.estimator, chosen)
+
+
+def _covariance(observations: Observations, estimator: str, synchroniser: str) -> Covariance:
+    matrix = positive_definite(ESTIMATORS[estimator](observations))
+    order = np.argsort(np.array(observations.symbols))
+    symbols = pd.Index([observations.symbols[each] for each in order], dtype="str")
     return Covariance(
-        pd.DataFrame(matrix, index=symbols, columns=symbols),
-        estimator,
-        periods_per_year,
-        pd.Series(counts, index=symbols),
+        matrix=pd.DataFrame(matrix[np.ix_(order, order)], index=symbols, columns=symbols),
+        estimator=estimator,
+        periods_per_year=observations.periods_per_year,
+        observations=pd.Series(observations.counts[order].astype(int), index=symbols),
+        volatility_error=pd.Series(volatility_errors(observations)[order], index=symbols),
+        synchroniser=synchroniser,
     )
 
 
-def _centred(values: Floats, known: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return deviations from each column's own mean, 0 where unknown, and N × N counts of shared rows."""
-    filled = np.where(known, values, 0.0)
-    mean = filled.sum(axis=0) / known.sum(axis=0)
-    mask = known.astype(float)
-    return np.where(known, values - mean, 0.0), mask.T @ mask
-
-
-def _sample(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Return the pairwise sample covariance, ddof 1; thin pairs take the average correlation."""
-    deviations, shared = _centred(values, known)
-    covariance = deviations.T @ deviations / np.maximum(shared - 1.0, 1.0)
-    return _with_average_correlation(covariance, shared)
-
-
-def _with_average_correlation(covariance: Floats, shared: Floats) -> Floats:
-    thin = (shared < FEWEST_SHARED) & ~np.eye(len(shared), dtype=bool)
-    if not thin.any():
-        return covariance
-    deviation = np.sqrt(np.diag(covariance))
-    scale = np.outer(deviation, deviation)
-    thick = ~thin & ~np.eye(len(shared), dtype=bool)
-    average = float((covariance / scale)[thick].mean()) if thick.any() else 0.0
-    return np.where(thin, average * scale, covariance)
-
-
-def _ewma(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Return the exponentially weighted covariance around each name's weighted mean (RiskMetrics 1996)."""
-    age = np.arange(len(values))[::-1]
-    weight = np.where(known, 0.5 ** (age / HALF_LIFE_WEEKS)[:, None], 0.0)
-    mean = np.where(known, values, 0.0)
-    mean = (weight * mean).sum(axis=0) / weight.sum(axis=0)
-    deviations = np.sqrt(weight) * np.where(known, values - mean, 0.0)
-    root = np.sqrt(weight)
-    mask = known.astype(float)
-    return _with_average_correlation(
-        deviations.T @ deviations / np.maximum(root.T @ root, 1e-300), mask.T @ mask
-    )
-
-
-def _ledoit_wolf(values: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-    """Return the covariance shrunk to constant correlation (Ledoit & Wolf 2004, "Honey", appendix B).
-
-    Sums run over each pair's shared rows and divide by their count; on complete rows this is
-    PyPortfolioOpt's estimate, which fills missing rows with zeros and so halves a late listing's volatility.
-    """
-    z, shared = _centred(values, known)
-    n = len(shared)
-    if n == 1:
-        return _sample(values, known)
-    rows = np.maximum(shared, 1.0)
-    s = _sample(values, known)
-    variance = np.diag(s)
-    deviation = np.sqrt(variance)
-    scale = np.outer(deviation, deviation)
-    average = ((s / scale).sum() - n) / (n * (n - 1))
-    target = average * scale
-    np.fill_diagonal(target, variance)
-
-    products = z.T @ z / rows
-    squares = z**2
-    pi = squares.T @ squares / rows - 2 * products * s + s**2
-    theta = (
-        (z**3).T @ z / rows
-        - np.diag(products)[:, None] * s
-        - products * variance[:, None]
-        + variance[:, None] * s
-    )
-    np.fill_diagonal(theta, 0.0)
-    thin = shared < FEWEST_SHARED
-    pi, theta = np.where(thin, 0.0, pi), np.where(thin, 0.0, theta)
-    rho = np.trace(pi) + average * (deviation[None, :] / deviation[:, None] * theta).sum()
-    distance = ((s - target) ** 2).sum()
-    if distance <= 1e-14 * (s**2).sum():  # two names, or already constant: nothing to shrink
-        return s
-    intensity = float(np.clip((pi.sum() - rho) / distance / shared.mean(), 0.0, 1.0))
-    shrunk: Floats = intensity * target + (1 - intensity) * s
-    return shrunk
-
-
-def _positive_definite(covariance: Floats) -> Floats:
-    """Return the matrix itself if it is positive definite, else raise its correlations' eigenvalues to a floor.
-
-    Variances are kept. (Spectral clipping and rescaling; Higham 2002 finds the nearest such matrix.)
-    """
-    covariance = (covariance + covariance.T) / 2
-    deviation = np.sqrt(np.diag(covariance))
-    scale = np.outer(deviation, deviation)
-    eigenvalues, vectors = np.linalg.eigh(covariance / scale)
-    if eigenvalues[0] > 1e-10:
-        return covariance
-    raised = (vectors * np.maximum(eigenvalues, SMALLEST_EIGENVALUE)) @ vectors.T
-    unit = np.sqrt(np.diag(raised))
-    repaired: Floats = raised / np.outer(unit, unit) * scale
-    return (repaired + repaired.T) / 2
-
-
-ESTIMATORS: dict[str, Callable[[Floats, npt.NDArray[np.bool_]], Floats]] = {
-    "sample": _sample,
-    "ewma": _ewma,
-    "ledoit_wolf": _ledoit_wolf,
-}
+def _check_word(what: str, word: str, known: list[str]) -> None:
+    if word not in known:
+        raise UserError(unknown(what, word, known))

@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime
 
+import exchange_calendars as xcals
 import pandas as pd
 import pytest
 
@@ -8,6 +9,7 @@ from screener.market.sessions import (
     CALENDARS,
     calendar_of,
     city_of,
+    closing_clock,
     is_session,
     known_until,
     last_completed,
@@ -70,3 +72,26 @@ def test_tokyo_has_closed_long_before_new_york_opens() -> None:
 
 def test_after_the_recorded_calendar_the_last_weekday_counts_as_complete() -> None:
     assert last_completed("XSHG", datetime(2027, 3, 8, 12, 0, tzinfo=UTC)) == date(2027, 3, 5)
+
+
+def test_closes_follow_summer_time_half_days_and_tokyos_longer_day() -> None:
+    def close(mic: str, day: str) -> str:
+        seconds = closing_clock(mic, pd.DatetimeIndex([day]).as_unit("s"))[0]
+        return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}"
+
+    assert close("XNAS", "2025-01-15") == "21:00"
+    assert close("XNAS", "2025-07-15") == "20:00"
+    assert close("XNYS", "2024-11-29") == "18:00"  # the day after Thanksgiving ends early
+    assert close("XTKS", "2024-11-01") == "06:00"
+    assert close("XTKS", "2024-11-05") == "06:30"  # Tokyo trades half an hour longer from this day
+    assert close("XASX", "2025-01-15") == "05:00"
+    assert close("XNYS", "2025-01-09") == "21:00"  # shut: as on the session before
+    assert close("XSHE", "2027-03-01") == "07:00"  # beyond what Shanghai has announced
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # exchange_calendars 4.13 on pandas 3.1
+def test_every_close_is_the_calendars_own() -> None:
+    days = sessions_between("XLON", date(2022, 1, 1), date(2025, 12, 31))
+    closes = xcals.get_calendar("XLON", start="2022-01-01", end="2025-12-31").closes.dt.tz_localize(None)
+    seconds = (closes.to_numpy() - closes.index.to_numpy()).astype("timedelta64[s]").astype(int)
+    assert closing_clock("XLON", days).tolist() == seconds.tolist()
