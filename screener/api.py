@@ -15,6 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -28,10 +29,12 @@ from screener.backtest.schedule import rebalance_dates
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
-from screener.portfolio.build import BuildSettings, Rebalance
+from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
-from screener.portfolio.weighting import METHODS, method_named
+from screener.portfolio.limits import parse_limits, word_problems
+from screener.portfolio.risk_budget import parse_budgets
+from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.fundamentals import fundamental_metrics
@@ -40,11 +43,12 @@ from screener.screening.history import screen_history as history
 from screener.screening.metrics import Position, compute_metrics
 from screener.screening.rules import Facts, ScreenResult, evaluate, spec_problems
 from screener.screening.supply_chain import supply_chain_columns
-from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
+from screener.universe.model import CHINA_DEPENDENCE, Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "Known",
     "Market",
     "Position",
     "Progress",
@@ -112,6 +116,7 @@ def check_universe(universe: Universe) -> Universe:
     for theme in universe.themes.values():
         if theme.method not in METHODS:
             problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
+        problems += [f"themes.toml: [{theme.key}]: {each}" for each in _theme_problems(universe, theme)]
     for spec in universe.screens.values():
         problems += [f"screens.toml: [{spec.key}]: {each}" for each in spec_problems(spec)]
     raise_all(problems)
@@ -155,12 +160,23 @@ def screen_history(
 
 
 def build(
-    market: Market, theme: str | Theme, settings: BuildSettings | None = None, on: date | None = None
+    market: Market,
+    theme: str | Theme,
+    settings: BuildSettings | None = None,
+    on: date | None = None,
+    known: Known | None = None,
 ) -> Rebalance:
-    """Return the theme's portfolio decided at the end of a date (default: the as-of date)."""
+    """Return the theme's portfolio decided at the end of a date (default: the as-of date).
+
+    known: what is held now, and market values and views, which are of today only.
+    """
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
     method_named(chosen.method)
-    return _decide(market, chosen, settings or BuildSettings(), on or market.request.as_of)
+    raise_all(_theme_problems(market.universe, chosen))
+    day = on or market.request.as_of
+    if known is not None and (known.market_values or known.views) and day < market.request.as_of:
+        raise UserError(f"market values and views are of today and were not known like this on {day}")
+    return _decide(market, chosen, settings or BuildSettings(), day, known)
 
 
 def backtest(
@@ -172,6 +188,10 @@ def backtest(
     """Walk a theme forward with the same `build` as the live proposal, beside its benchmark."""
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    if chosen.method in TODAY_ONLY:
+        raise UserError(
+            f"{chosen.method} is known of today only and cannot be backtested; build {chosen.key} with it"
+        )
     costs = Costs(settings.cost_bps)
     today = build(market, chosen, build_settings)
     dates = rebalance_dates(
@@ -180,7 +200,7 @@ def backtest(
         start=_first_decision(market, settings),
         end=market.request.as_of,
     )
-    schedule = decide_schedule(dates, lambda day: _decide(market, chosen, build_settings, day))
+    schedule = decide_schedule(dates, _walk(market, chosen, build_settings))
     symbols = tuple(each.symbol for each in _members(market, chosen, market.request.as_of))
     if not schedule:
         span = f"{_first_decision(market, settings)} and {market.request.as_of}"
@@ -272,9 +292,48 @@ def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
     return market.universe.members(theme, on)
 
 
-def _decide(market: Market, theme: Theme, settings: BuildSettings, on: date) -> Rebalance:
+def _decide(
+    market: Market, theme: Theme, settings: BuildSettings, on: date, known: Known | None = None
+) -> Rebalance:
     """Decide a theme's portfolio at the end of a date; live and backtest both come through here."""
-    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings)
+    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings, known)
+
+
+def _walk(market: Market, theme: Theme, settings: BuildSettings) -> Callable[[date], Rebalance]:
+    """Return the decision on one date after another, each knowing what the one before has drifted to."""
+    last: list[Rebalance] = []
+
+    def decide(day: date) -> Rebalance:
+        held = drifted(last[-1], market.panel.until(day)) if last and len(last[-1].weights) else None
+        last[:] = [_decide(market, theme, settings, day, Known(held))]
+        return last[-1]
+
+    return decide
+
+
+def _theme_problems(universe: Universe, theme: Theme) -> list[str]:
+    """Return a line for each limit or risk budget of a theme that is not understood or names what is not there."""
+    try:
+        limits, budgets = parse_limits(theme.limits), parse_budgets(theme.risk_budgets)
+    except UserError as error:
+        return list(error.problems)
+    names = universe.instruments.values()
+    words: dict[str, list[str]] = {
+        "name": list(universe.instruments),
+        "issuer": sorted({each.issuer for each in names}),
+        "segment": list(universe.segments),
+        "country": sorted({each.domicile for each in names}),
+        "currency": sorted({"GBP" if each.currency == "GBp" else each.currency for each in names}),
+        "dependence": list(CHINA_DEPENDENCE),
+        "tracking error": list(universe.benchmarks),
+    }
+    problems = word_problems(limits, words)
+    problems += [
+        f'risk budget "{each.text}": {unknown(each.subject, each.key, words[each.subject])}'
+        for each in budgets
+        if each.key not in words[each.subject]
+    ]
+    return problems
 
 
 def _first_decision(market: Market, settings: BacktestSettings) -> date:
