@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
+STACKED = 64  # names; above, SciPy's own linkage is faster than ours on arrays
 
 
 def hierarchical_weights(covariance: Floats) -> Floats:
@@ -17,23 +19,74 @@ def hierarchical_weights(covariance: Floats) -> Floats:
     n = len(covariance)
     if n == 1:
         return np.ones(1)
-    order = leaf_order(covariance)
+    order = leaf_orders(covariance[None])[0]
     result = np.empty(n)
     result[order] = bisect(covariance[np.ix_(order, order)][None])[0]
     return result
 
 
-def leaf_order(covariance: Floats) -> npt.NDArray[np.intp]:
-    """Return the N positions in the order of the tree's leaves."""
-    from scipy.cluster.hierarchy import leaves_list, linkage
+def leaf_orders(covariance: Floats) -> Indices:
+    """Return the B × N positions of N names in the order of the leaves of B trees, as SciPy would order them.
 
-    n = len(covariance)
-    deviation = np.sqrt(np.diag(covariance))
+    SciPy's single linkage is Prim's minimum spanning tree from the first name, its edges sorted, each joining two
+    clusters with the older one on the left; up to STACKED names that is done for all trees at once.
+    """
+    count, n = covariance.shape[:2]
+    deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     # rounded as PyPortfolioOpt rounds, so that ties fall alike
-    correlation = np.round(covariance / np.outer(deviation, deviation), 6)
-    upper = np.triu_indices(n, 1)
-    distance = np.sqrt(np.clip((1.0 - correlation[upper]) / 2.0, 0.0, 1.0))
-    return np.asarray(leaves_list(linkage(distance, "single")), dtype=np.intp)
+    correlation = np.round(covariance / (deviation[:, :, None] * deviation[:, None, :]), 6)
+    distance = np.sqrt(np.clip((1.0 - correlation) / 2.0, 0.0, 1.0))
+    if n > STACKED:
+        from scipy.cluster.hierarchy import linkage
+
+        upper = np.triu_indices(n, 1)
+        links = np.array([linkage(each[upper], "single")[:, :2] for each in distance]).astype(np.intp)
+    else:
+        links = _links(distance)
+    sizes = np.ones((count, 2 * n - 1), dtype=np.intp)
+    trees = np.arange(count)
+    for step in range(n - 1):
+        sizes[:, n + step] = sizes[trees, links[:, step, 0]] + sizes[trees, links[:, step, 1]]
+    starts = np.zeros((count, 2 * n - 1), dtype=np.intp)
+    for step in range(n - 2, -1, -1):
+        left, right = links[:, step, 0], links[:, step, 1]
+        starts[trees, left] = starts[:, n + step]
+        starts[trees, right] = starts[:, n + step] + sizes[trees, left]
+    order = np.empty((count, n), dtype=np.intp)
+    np.put_along_axis(order, starts[:, :n], np.broadcast_to(np.arange(n), (count, n)), axis=1)
+    return order
+
+
+def _links(distance: Floats) -> Indices:
+    """Return the B × (N − 1) × 2 clusters that single linkage joins, one step after another."""
+    count, n = distance.shape[:2]
+    trees = np.arange(count)
+    nearest = np.full((count, n), np.inf)
+    source = np.zeros((count, n), dtype=np.intp)
+    merged = np.zeros((count, n), dtype=bool)
+    here = np.zeros(count, dtype=np.intp)
+    edges = np.empty((count, n - 1, 2), dtype=np.intp)
+    lengths = np.empty((count, n - 1))
+    for step in range(n - 1):
+        merged[trees, here] = True
+        reach = distance[trees, here]
+        closer = reach < nearest
+        nearest = np.where(closer, reach, nearest)
+        source = np.where(closer, here[:, None], source)
+        there = np.where(merged, np.inf, nearest).argmin(axis=1)
+        edges[:, step, 0], edges[:, step, 1] = source[trees, there], there
+        lengths[:, step] = nearest[trees, there]
+        here = there
+    order = np.argsort(lengths, axis=1, kind="stable")
+    edges = np.take_along_axis(edges, order[:, :, None], axis=1)
+    cluster = np.broadcast_to(np.arange(n), (count, n)).copy()
+    links = np.empty((count, n - 1, 2), dtype=np.intp)
+    for step in range(n - 1):
+        one, other = cluster[trees, edges[:, step, 0]], cluster[trees, edges[:, step, 1]]
+        links[:, step, 0], links[:, step, 1] = np.minimum(one, other), np.maximum(one, other)
+        inside = (cluster == one[:, None]) | (cluster == other[:, None])
+        cluster[inside] = np.broadcast_to(n + step, inside.shape)[inside]
+    return links
 
 
 def bisect(ordered: Floats) -> Floats:
