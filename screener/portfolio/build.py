@@ -6,7 +6,7 @@ The live proposal and the backtest both call `build`; the only difference is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -61,6 +61,7 @@ class Rebalance:
     volatility: predicted, annualised fraction (NaN if no weights).
     limits_bound: a sentence for each limit that binds or does not apply, such as "issuer <= 10% binds for MP".
     rejected: symbol → why a member of the theme got no weight.
+    region: the limits on the eligible names, for what comes after (orders); None when nobody is eligible.
     """
 
     theme: str
@@ -72,6 +73,7 @@ class Rebalance:
     volatility: float
     limits_bound: tuple[str, ...]
     rejected: Mapping[str, str]
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         if abs(float(self.weights.sum()) + self.cash - 1.0) > 1e-9:
@@ -127,7 +129,7 @@ def build(
         views=known.views,
     )
     decided = decide_weights(case, method, f"on {decided_on} ")
-    return _rebalance(theme, decided_on, held, matrix, decided, rejected)
+    return replace(_rebalance(theme, decided_on, held, matrix, decided, rejected), region=case.region)
 
 
 def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
