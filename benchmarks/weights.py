@@ -105,7 +105,7 @@ def skfolio_minimum_variance() -> Any:
 def pypfopt_hrp(returns: pd.DataFrame) -> np.ndarray:
     from pypfopt import HRPOpt
 
-    return pd.Series(HRPOpt(returns).optimize()).reindex(returns.columns).to_numpy()
+    return pd.Series(HRPOpt(cov_matrix=returns.cov()).optimize()).reindex(returns.columns).to_numpy()
 
 
 def pypfopt_minimum_variance(capped: bool) -> Peer:
@@ -115,7 +115,9 @@ def pypfopt_minimum_variance(capped: bool) -> Peer:
         matrix = CovarianceShrinkage(returns, returns_data=True).ledoit_wolf("constant_correlation")
         frontier = EfficientFrontier(None, matrix, weight_bounds=(0, NAME_CAP if capped else 1))
         if capped:
-            mapper = {name: str(g) for name, g in zip(returns.columns, groups_of(returns.shape[1]), strict=True)}
+            mapper = {
+                name: str(g) for name, g in zip(returns.columns, groups_of(returns.shape[1]), strict=True)
+            }
             caps = {str(each): GROUP_CAP for each in range(GROUPS)}
             frontier.add_sector_constraints(mapper, dict.fromkeys(caps, 0.0), caps)
         frontier.min_volatility()
@@ -136,7 +138,9 @@ def riskfolio_hrp(returns: pd.DataFrame) -> np.ndarray:
     import riskfolio
 
     portfolio = riskfolio.HCPortfolio(returns=returns)
-    found = portfolio.optimization(model="HRP", codependence="pearson", rm="MV", linkage="single", leaf_order=False)
+    found = portfolio.optimization(
+        model="HRP", codependence="pearson", rm="MV", linkage="single", leaf_order=False
+    )
     return found["weights"].to_numpy()
 
 
@@ -233,7 +237,9 @@ def run(returns: pd.DataFrame, title: str, sample: int) -> None:
         begun = time.perf_counter()
         job.ours(gappy)
         with_missing = 1e3 * (time.perf_counter() - begun) / len(ends)
-        print(f"{job.title:<34}{'ours':<16}{spent:>10.4f}{'':>9}  with gaps and late listings {with_missing:.4f}")
+        print(
+            f"{job.title:<34}{'ours':<16}{spent:>10.4f}{'':>9}  with gaps and late listings {with_missing:.4f}"
+        )
         for name, peer in job.peers.items():
             try:
                 cost, theirs = time_peer(peer, returns, ends[chosen])
@@ -245,7 +251,9 @@ def run(returns: pd.DataFrame, title: str, sample: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--names", type=int, nargs="*", default=[20, 500, 2000], help="20 is the real names")
     parser.add_argument("--sample", type=int, default=30, help="rebalances that peers are timed on")
     asked = parser.parse_args()

@@ -15,7 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -27,12 +27,16 @@ from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
 from screener.errors import UserError, raise_all, unknown
+from screener.market.currency import major_unit
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
+from screener.market.returns import weekly_returns
 from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
-from screener.portfolio.costs import Costs
+from screener.portfolio.costs import Costs, TradeCosts
+from screener.portfolio.eligible import average_values
 from screener.portfolio.limits import parse_limits, word_problems
+from screener.portfolio.orders import Line, OrderList, make_orders
 from screener.portfolio.risk_budget import parse_budgets
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
@@ -58,13 +62,16 @@ __all__ = [
     "WeeklyOutcome",
     "backtest",
     "build",
+    "check_theme",
     "check_universe",
     "default_store",
     "load_fundamentals",
     "load_market",
+    "orders",
     "refresh",
     "screen",
     "screen_history",
+    "shares_to_weights",
     "status",
     "theme_named",
     "unknown",
@@ -123,6 +130,13 @@ def check_universe(universe: Universe) -> Universe:
     return universe
 
 
+def check_theme(universe: Universe, theme: Theme) -> Theme:
+    """Return a theme whose method, limits and risk budgets are understood; raises UserError with a line for each."""
+    method_named(theme.method)
+    raise_all(_theme_problems(universe, theme))
+    return theme
+
+
 def screen(
     market: Market, key: str = "", settings: ScreenSettings | None = None, on: date | None = None
 ) -> ScreenResult:
@@ -171,12 +185,55 @@ def build(
     known: what is held now, and market values and views, which are of today only.
     """
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
-    method_named(chosen.method)
-    raise_all(_theme_problems(market.universe, chosen))
+    check_theme(market.universe, chosen)
     day = on or market.request.as_of
     if known is not None and (known.market_values or known.views) and day < market.request.as_of:
         raise UserError(f"market values and views are of today and were not known like this on {day}")
     return _decide(market, chosen, settings or BuildSettings(), day, known)
+
+
+def shares_to_weights(
+    market: Market, holdings: Mapping[str, float], capital: float | None
+) -> tuple[dict[str, float], float]:
+    """Return what holdings are as fractions of the wealth, and the wealth (base currency): capital, or their worth.
+
+    A holding without a current price counts for nothing here; orders name it.
+    """
+    prices = market.panel.close.iloc[-1]
+    worth = {s: n * float(prices.get(s, float("nan"))) for s, n in holdings.items()}
+    worth = {symbol: value for symbol, value in worth.items() if value > 0}
+    wealth = sum(worth.values()) if capital is None else capital
+    if not wealth > 0:
+        raise UserError("there is no capital to invest: give --capital, or --holdings of names with prices")
+    return {symbol: value / wealth for symbol, value in worth.items()}, wealth
+
+
+def orders(
+    market: Market,
+    rebalance: Rebalance,
+    holdings: Mapping[str, float] | None = None,
+    capital: float | None = None,
+    costs: TradeCosts | None = None,
+) -> OrderList:
+    """Return the orders in whole lots that bring holdings (symbol → shares) to a rebalance of today.
+
+    capital: the wealth to be had, base currency, what is held included; None: what is held is all.
+    """
+    holdings = holdings or {}
+    symbols = sorted({*rebalance.weights.index.astype(str), *holdings} & set(market.panel.symbols))
+    prices, values = market.panel.close.iloc[-1], average_values(market.panel, symbols)
+    lately = weekly_returns(market.panel.prices[symbols], 52).std() * 52**0.5
+    lines = {
+        symbol: Line(
+            instrument=market.universe.instruments[symbol],
+            price=float(prices[symbol]),
+            rate=market.rates.get(major_unit(market.universe.instruments[symbol].currency)[0], float("nan")),
+            adv=float(value),
+            volatility=float(lately[symbol]),
+        )
+        for symbol, value in zip(symbols, values, strict=True)
+    }
+    return make_orders(rebalance, lines, holdings, capital, costs or TradeCosts(), market.panel.base_currency)
 
 
 def backtest(

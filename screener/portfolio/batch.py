@@ -6,7 +6,9 @@ the same covariance. A name that does not take part in a window gets 0. Rows in 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,9 @@ from screener.portfolio.hierarchical import bisect, leaf_orders
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-STACKED = 64  # up to so many names the windows are solved together; above, one after another, each from the last
+STACKED = (
+    64  # up to so many names the windows are solved together; above, one after another, each from the last
+)
 NEIGHBOURS = 12  # windows that take a solved neighbour's answer as their start
 CLOSE = 1e-10  # to which risk contributions are equal
 
@@ -30,22 +34,83 @@ def rolling_inverse_volatility(windows: Windows) -> Floats:
 
 
 def rolling_equal_risk(windows: Windows) -> Floats:
-    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton)."""
+    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton).
+
+    Up to STACKED names all windows of a chunk are solved together; above, one after another, each from the last.
+    """
+    if windows.returns.shape[1] > STACKED:
+        return _equal_risk_in_turn(windows)
     result = np.zeros((len(windows.ends), windows.returns.shape[1]))
-    last: Floats | None = None
     for part, matrix, taking_part in covariances(windows):
         deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
         correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
-        if matrix.shape[1] <= STACKED:
-            x = _equal_risk(correlation, _start(correlation))
-        else:
-            x = np.empty_like(deviation)
-            for row in range(len(x)):
-                start = _start(correlation[row : row + 1]) if last is None else last
-                last = _equal_risk(correlation[row : row + 1], start)
-                x[row] = last[0]
+        x = _equal_risk(correlation, _start(correlation))
         result[part] = _normalised(np.where(taking_part, x / deviation, 0.0))
     return result
+
+
+def _equal_risk_in_turn(windows: Windows) -> Floats:
+    """Solve window after window; without gaps the covariance is never formed, only its factor is multiplied by."""
+    n = windows.returns.shape[1]
+    result = np.zeros((len(windows.ends), n))
+    last: Floats | None = None
+    for row, end in enumerate(windows.ends):
+        values = windows.returns[end - windows.length : end]
+        z = values - values.mean(axis=0)
+        if np.isfinite(z).all() and (values.max(axis=0) > values.min(axis=0)).all():
+            deviation = np.sqrt(np.einsum("ti,ti->i", z, z) / (len(z) - 1))
+            z /= deviation * np.sqrt(len(z) - 1)
+            taking_part, product = np.ones(n, dtype=bool), _of_factor(z)
+        else:
+            one = Windows(windows.returns, windows.ends[row : row + 1], windows.length, windows.fewest)
+            ((_, matrix, parts),) = covariances(one)
+            taking_part = parts[0]
+            deviation = np.sqrt(np.diagonal(matrix[0]))
+            product = _of_matrix(matrix[0] / (deviation[:, None] * deviation[None, :]))
+        if last is None:
+            last = 1.0 / np.sqrt(np.maximum(product(np.ones(n)), 0.1))
+        last = _equal_risk_by_products(product, last)
+        result[row] = np.where(taking_part, last / deviation, 0.0)
+    return _normalised(result)
+
+
+def _of_factor(z: Floats) -> Callable[[Floats], Floats]:
+    return lambda v: np.asarray(z.T @ (z @ v))
+
+
+def _of_matrix(correlation: Floats) -> Callable[[Floats], Floats]:
+    return lambda v: np.asarray(correlation @ v)
+
+
+def _equal_risk_by_products(product: Callable[[Floats], Floats], start: Floats) -> Floats:
+    """Return x with x·(Cx) = 1 from products with C alone: Newton's steps by conjugate gradients.
+
+    Scaled by x the Hessian is 1 + x_i C_ij x_j: rows of the second part sum to about 1, so few products suffice.
+    """
+    x = start
+    for _ in range(100):
+        share = x * product(x)
+        miss = 1.0 - share
+        worst = float(np.abs(miss).max())
+        if worst < CLOSE:
+            return x
+        step, residual = np.zeros_like(x), miss
+        direction, length = residual, float(residual @ residual)
+        enough = length * min(0.1, worst) ** 2
+        for _ in range(200):
+            moved = direction + x * product(x * direction)
+            far = length / float(direction @ moved)
+            step = step + far * direction
+            residual = residual - far * moved
+            shorter = float(residual @ residual)
+            if shorter < enough:
+                break
+            direction, length = residual + shorter / length * direction, shorter
+        decrement = max(float(miss @ step), 0.0) ** 0.5
+        x = x * (1.0 + step / (1.0 + decrement) if decrement > 0.25 else 1.0 + step)
+    raise ScreenerError(
+        "equal risk contribution did not converge in 100 steps; is a covariance near singular?"
+    )
 
 
 def _start(correlation: Floats) -> Floats:
@@ -74,7 +139,9 @@ def _equal_risk(correlation: Floats, start: Floats) -> Floats:
         # damped while far away (Nesterov 2004, sec. 4.1.5), which also keeps x positive
         length = np.where(decrement > 0.25, 1.0 / (1.0 + decrement), 1.0)
         x[left] = part - length[:, None] * step
-    raise ScreenerError("equal risk contribution did not converge in 100 steps; is a covariance near singular?")
+    raise ScreenerError(
+        "equal risk contribution did not converge in 100 steps; is a covariance near singular?"
+    )
 
 
 def rolling_hierarchical_risk_parity(windows: Windows) -> Floats:
@@ -185,7 +252,7 @@ def _pivot(matrix: Floats, held: Bools, taking_part: Bools) -> tuple[Floats, Boo
 
 def _capped(matrix: Floats, taking_part: Bools, caps: Caps) -> Floats:
     """Return minimum-variance weights within caps, b problems stacked, by a primal-dual interior-point method."""
-    count, n = taking_part.shape
+    n = taking_part.shape[1]
     groups = np.zeros(n, dtype=np.intp) if caps.groups is None else caps.groups
     member = np.eye(groups.max() + 1)[:, groups]  # G × n
     upper = np.where(taking_part, caps.name, 1e-3)
@@ -199,15 +266,15 @@ def _capped(matrix: Floats, taking_part: Bools, caps: Caps) -> Floats:
     return np.asarray(_normalised(kept) * np.where(room < 1.0, room, 1.0)[:, None])
 
 
-def _interior(
-    q: Floats, present: Floats, bounds: tuple[Floats, Floats, Floats], total: Floats
-) -> Floats:
+def _interior(q: Floats, present: Floats, bounds: tuple[Floats, Floats, Floats], total: Floats) -> Floats:
     """Minimise ½x'Qx, 0 ≤ x ≤ upper, member·x ≤ group, Σ present·x = total, stacked (Mehrotra 1992)."""
     upper, member, group = bounds
     count, n = present.shape
     rows = 2 * n + len(member)
     jacobian = np.vstack([-np.eye(n), np.eye(n), member])  # M × n, the same for all
-    bound = np.concatenate([np.zeros((count, n)), upper, np.broadcast_to(group, (count, len(member)))], axis=1)
+    bound = np.concatenate(
+        [np.zeros((count, n)), upper, np.broadcast_to(group, (count, len(member)))], axis=1
+    )
     x = present * (total / np.maximum(present.sum(axis=1), 1))[:, None] + (1 - present) * 5e-4
     slack = np.maximum(bound - x @ jacobian.T, 1e-2)
     z = np.full((count, rows), 0.1) / np.maximum(slack, 0.1)
@@ -228,34 +295,47 @@ def _interior(
         open_ = (score > 1e-13) & ((score < before[left]) | (score > 1e-10))
         before[left] = score
         if not open_.any():
-            return x
+            return np.asarray(x)
         left, xs, ss, zs, part = left[open_], xs[open_], ss[open_], zs[open_], part[open_]
         dual, primal, gap, mean, curve = dual[open_], primal[open_], gap[open_], mean[open_], curve[open_]
         ratio = zs / ss
         system = curve + together * (ratio[:, 2 * n :] @ member)[:, :, None]
         system[:, diagonal, diagonal] += ratio[:, :n] + ratio[:, n : 2 * n]
 
-        def direction(complement: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-            right = -dual - ((zs * primal - complement) / ss) @ jacobian
-            both = np.linalg.solve(system, np.stack([right, part], axis=2))
-            free, toward = both[:, :, 0], both[:, :, 1]
-            reach = (part * toward).sum(axis=1)
-            dnu = ((part * free).sum(axis=1) + gap) / reach
-            dx = free - dnu[:, None] * toward
-            dslack = -primal - dx @ jacobian.T
-            return dx, dslack, (-complement - zs * dslack) / ss, dnu
-
-        _, dslack, dz, _ = direction(ss * zs)
+        newton = _Newton(system, jacobian, part, (dual, primal, gap), (ss, zs))
+        _, dslack, dz, _ = _direction(newton, ss * zs)
         far = np.minimum(_longest(ss, dslack), _longest(zs, dz))
         ahead = ((ss + far[:, None] * dslack) * (zs + far[:, None] * dz)).sum(axis=1) / rows
         centre = np.clip((ahead / mean) ** 3, 0.02, 1.0) * mean  # never too near the boundary
-        dx, dslack, dz, dnu = direction(ss * zs + dslack * dz * far[:, None] - centre[:, None])
+        dx, dslack, dz, dnu = _direction(newton, ss * zs + dslack * dz * far[:, None] - centre[:, None])
         far = np.minimum(_longest(ss, dslack), _longest(zs, dz))
         x[left] = xs + far[:, None] * dx
         slack[left] = ss + far[:, None] * dslack
         z[left] = zs + far[:, None] * dz
         nu[left] += far * dnu
     raise ScreenerError("minimum variance within caps did not converge; is a covariance near singular?")
+
+
+class _Newton(NamedTuple):
+    """A Newton system of stacked problems, and the residuals it is to remove."""
+
+    system: Floats  # b × n × n
+    jacobian: Floats  # M × n
+    part: Floats  # b × n, the row of the sum
+    residuals: tuple[Floats, Floats, Floats]  # dual b × n, primal b × M, of the sum b
+    state: tuple[Floats, Floats]  # slacks and multipliers, b × M
+
+
+def _direction(newton: _Newton, complement: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return the changes of x, slacks, multipliers and the multiplier of the sum."""
+    (dual, primal, gap), (slack, z) = newton.residuals, newton.state
+    right = -dual - ((z * primal - complement) / slack) @ newton.jacobian
+    both = np.linalg.solve(newton.system, np.stack([right, newton.part], axis=2))
+    free, toward = both[:, :, 0], both[:, :, 1]
+    dnu = ((newton.part * free).sum(axis=1) + gap) / (newton.part * toward).sum(axis=1)
+    dx = free - dnu[:, None] * toward
+    dslack = -primal - dx @ newton.jacobian.T
+    return dx, dslack, (-complement - z * dslack) / slack, dnu
 
 
 def _longest(value: Floats, change: Floats) -> Floats:

@@ -18,7 +18,9 @@ from screener.errors import UserError
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-CHUNK = 2_000_000  # numbers of one chunk's largest array; the covariances of all windows at once would not fit
+CHUNK = (
+    2_000_000  # numbers of one chunk's largest array; the covariances of all windows at once would not fit
+)
 MOST_RUNNING = 10_000_000  # numbers of the running sums of products, rows × names²
 FEWEST_SHARED = 10  # as in risk/covariance.py
 
@@ -43,11 +45,15 @@ class Windows:
             empty = np.flatnonzero(~np.isfinite(self.returns).any(axis=0))
             raise UserError(f"columns without any return: {', '.join(map(str, empty))}")
         if np.isinf(self.returns).any():
-            raise UserError(f"column {int(np.isinf(self.returns).any(axis=0).argmax())} has an infinite return")
+            raise UserError(
+                f"column {int(np.isinf(self.returns).any(axis=0).argmax())} has an infinite return"
+            )
         if len(self.ends) and not (self.length <= self.ends.min() and self.ends.max() <= len(self.returns)):
             raise UserError(f"a window of {self.length} rows does not fit before each end")
         if not 2 <= self.fewest <= self.length:
-            raise UserError(f"at least 2 and at most {self.length} returns can be asked of a name, not {self.fewest}")
+            raise UserError(
+                f"at least 2 and at most {self.length} returns can be asked of a name, not {self.fewest}"
+            )
 
 
 class Moments(NamedTuple):
@@ -206,7 +212,11 @@ def _masked_shrunk(
 
 
 def _shrunk(
-    s: Floats, deviation: Floats, terms: tuple[Floats, Floats, Floats], rows: Floats, pairs: Bools | None = None
+    s: Floats,
+    deviation: Floats,
+    terms: tuple[Floats, Floats, Floats],
+    rows: Floats,
+    pairs: Bools | None = None,
 ) -> Floats:
     """Return b covariances shrunk to constant correlation, from Σπ, Σπii and Σ(σj/σi)θij."""
     pi, pi_own, theta = terms
@@ -232,10 +242,14 @@ def _repaired(s: Floats) -> Floats:
     """Raise the correlation eigenvalues of the covariances that gaps left indefinite, variances kept."""
     deviation = np.sqrt(np.diagonal(s, axis1=1, axis2=2))
     scale = deviation[:, :, None] * deviation[:, None, :]
-    lowest = np.linalg.eigvalsh(s / scale)[:, 0]
-    wrong = lowest <= 1e-10
+    correlation = s / scale
+    try:
+        np.linalg.cholesky(correlation - 1e-10 * np.eye(s.shape[1]))
+        return s
+    except np.linalg.LinAlgError:
+        wrong = np.linalg.eigvalsh(correlation)[:, 0] <= 1e-10
     if wrong.any():
-        values, vectors = np.linalg.eigh((s / scale)[wrong])
+        values, vectors = np.linalg.eigh(correlation[wrong])
         raised = (vectors * np.maximum(values, 1e-4)[:, None, :]) @ vectors.transpose(0, 2, 1)
         unit = np.sqrt(np.diagonal(raised, axis1=1, axis2=2))
         s[wrong] = raised / (unit[:, :, None] * unit[:, None, :]) * scale[wrong]

@@ -17,13 +17,15 @@ from screener.errors import UserError
 from screener.market.panel import PricePanel
 from screener.market.returns import weekly_returns
 from screener.portfolio.decide import decide_weights, theme_limits
-from screener.portfolio.eligible import EligibilitySettings, average_values, rejections
+from screener.portfolio.eligible import ADV_SESSIONS, EligibilitySettings, average_values, rejections
 from screener.portfolio.frontier import View
+from screener.portfolio.index_rule import Candidate
 from screener.portfolio.region import Names, Region
 from screener.portfolio.risk_budget import parse_budgets
 from screener.portfolio.weighting import Case, method_named
 from screener.risk.covariance import estimate_covariance
 from screener.universe.model import Instrument, Theme
+from screener.universe.purity import BOUNDS
 
 Floats = npt.NDArray[np.float64]
 
@@ -127,6 +129,9 @@ def build(
         if known.market_values is None
         else np.array([known.market_values.get(symbol, np.nan) for symbol in held]),
         views=known.views,
+        candidates=_candidates([instruments[symbol] for symbol in held], panel, known)
+        if theme.method == "index_rule"
+        else (),
     )
     decided = decide_weights(case, method, f"on {decided_on} ")
     return replace(_rebalance(theme, decided_on, held, matrix, decided, rejected), region=case.region)
@@ -232,6 +237,38 @@ def _names(
         settings.capital,
         covariance,
     )
+
+
+def _candidates(instruments: Sequence[Instrument], panel: PricePanel, known: Known) -> tuple[Candidate, ...]:
+    """Gather what an index rule asks of names at this review and the two before, each a quarter of sessions earlier.
+
+    Past sizes are today's market value times the change of the price: shares issued since are not known.
+    """
+    if known.market_values is None:
+        return ()
+    symbols = [each.symbol for each in instruments]
+    ends = [len(panel.sessions) - back for back in (0, ADV_SESSIONS, 2 * ADV_SESSIONS)]
+    traded = [
+        panel.value_traded[symbols].iloc[max(end - ADV_SESSIONS, 0) : end].mean().to_numpy(dtype=float)
+        for end in ends
+        if end > 0
+    ]
+    closes = [panel.close[symbols].iloc[end - 1].to_numpy(dtype=float) for end in ends if end > 0]
+    day = panel.sessions[-1].date()
+    found = []
+    for place, each in enumerate(instruments):
+        value = known.market_values.get(each.symbol, float("nan"))
+        shell = each.predecessor_kind == "shell" and each.listed_from is not None
+        found.append(
+            Candidate(
+                symbol=each.symbol,
+                purity=sum(BOUNDS[each.purity]) / 2,
+                sizes=tuple(float(value * close[place] / closes[0][place]) for close in closes),
+                traded=tuple(float(values[place]) for values in traded),
+                days_since_shell=(day - each.listed_from).days if shell and each.listed_from else None,
+            )
+        )
+    return tuple(found)
 
 
 def _all_cash(theme: Theme, decided_on: date, rejected: Mapping[str, str], *reasons: str) -> Rebalance:

@@ -33,16 +33,15 @@ def leaf_orders(covariance: Floats) -> Indices:
     """
     count, n = covariance.shape[:2]
     deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    # rounded as PyPortfolioOpt rounds, so that ties fall alike
-    correlation = np.round(covariance / (deviation[:, :, None] * deviation[:, None, :]), 6)
-    distance = np.sqrt(np.clip((1.0 - correlation) / 2.0, 0.0, 1.0))
+    correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
     if n > STACKED:
         from scipy.cluster.hierarchy import linkage
+        from scipy.spatial.distance import squareform
 
-        upper = np.triu_indices(n, 1)
-        links = np.array([linkage(each[upper], "single")[:, :2] for each in distance]).astype(np.intp)
+        pairs = [_distance(squareform(each, checks=False)) for each in correlation]
+        links = np.array([linkage(each, "single")[:, :2] for each in pairs]).astype(np.intp)
     else:
-        links = _links(distance)
+        links = _links(_distance(correlation))
     sizes = np.ones((count, 2 * n - 1), dtype=np.intp)
     trees = np.arange(count)
     for step in range(n - 1):
@@ -55,6 +54,11 @@ def leaf_orders(covariance: Floats) -> Indices:
     order = np.empty((count, n), dtype=np.intp)
     np.put_along_axis(order, starts[:, :n], np.broadcast_to(np.arange(n), (count, n)), axis=1)
     return order
+
+
+def _distance(correlation: Floats) -> Floats:
+    # rounded as PyPortfolioOpt rounds, so that ties fall alike
+    return np.asarray(np.sqrt(np.clip((1.0 - np.round(correlation, 6)) / 2.0, 0.0, 1.0)))
 
 
 def _links(distance: Floats) -> Indices:

@@ -20,7 +20,9 @@ from screener.universe.model import Instrument
 
 Floats = npt.NDArray[np.float64]
 LOTS = {"XTKS": 100, "XSHG": 100, "XSHE": 100}  # shares a board lot holds on the whole exchange
-FIRST_PURCHASE = {"XASX": 500.0}  # local money that a first purchase is worth at least: Sydney's minimum parcel
+FIRST_PURCHASE = {
+    "XASX": 500.0
+}  # local money that a first purchase is worth at least: Sydney's minimum parcel
 KINDS = ("commission", "half-spread", "currency", "tax", "impact")
 ROUNDS = 6  # of setting cash aside for costs that rounding made larger
 
@@ -58,6 +60,7 @@ class Order:
     symbol: str
     shares: int
     quote: float
+    quoted_in: str  # as the exchange writes it: GBp where the quote is in pence
     currency: str
     local: float
     value: float
@@ -265,6 +268,7 @@ class _Book:
                     symbol=line.instrument.symbol,
                     shares=round(change),
                     quote=line.quote,
+                    quoted_in=line.instrument.currency,
                     currency=line.currency,
                     local=local,
                     value=change * line.price,
@@ -294,5 +298,5 @@ class _Book:
             for line, number in zip(self.lines, shares, strict=True)
         }
         held = np.array([weight.get(symbol, 0.0) for symbol in rebalance.region.names.symbols])
-        broken = rebalance.region.without("trade", "turnover").broken(held)
+        broken = rebalance.region.without("trade").broken(held)
         return tuple(f'in whole lots "{each.text}" is not kept' for each in broken)

@@ -22,6 +22,7 @@ from screener.portfolio.frontier import (
     shrunk_means,
 )
 from screener.portfolio.hierarchical import hierarchical_weights
+from screener.portfolio.index_rule import Candidate, load_index_rule, review
 from screener.portfolio.region import Region
 from screener.portfolio.risk_budget import Budget, budgeted, constrained_risk, shares_of
 
@@ -43,6 +44,7 @@ class Case:
     budgets: tuple[Budget, ...] = ()
     market_values: Floats | None = None
     views: tuple[View, ...] = field(default=())
+    candidates: tuple[Candidate, ...] = field(default=())  # for the index rule
 
     def __post_init__(self) -> None:
         n, symbols = len(self.region.names), self.region.names.symbols
@@ -136,6 +138,21 @@ def black_litterman(case: Case) -> Floats:
     return best_ratio(means, case.covariance, case.region, case.total)
 
 
+def index_rule(case: Case) -> Floats:
+    """Return the weights of a REMX-like index over the names, see index_rule.py; today only, for it is by size.
+
+    What is held now is what sits in the index. Caps that hold too little give way by the rule; the theme's own
+    limits are kept in any case.
+    """
+    if not case.candidates or case.market_values is None:
+        raise UserError("index_rule weighs by market value, known of today only: use --fundamentals")
+    held = case.region.names.held
+    symbols = case.region.names.symbols
+    sitting = () if held is None else [s for s, w in zip(symbols, held, strict=True) if w > 0]
+    weights = review(load_index_rule(), case.candidates, sitting).weights
+    return nearest(np.array([weights.get(symbol, 0.0) for symbol in symbols]), case.region, case.total)
+
+
 def _returns(case: Case, method: str) -> Floats:
     if case.returns is None:
         raise UserError(f"{method} needs returns")
@@ -166,8 +183,9 @@ METHODS: dict[str, Method] = {
     "minimum_cvar": minimum_cvar,
     "maximum_sharpe": maximum_sharpe,
     "black_litterman": black_litterman,
+    "index_rule": index_rule,
 }
-TODAY_ONLY = ("market_value",)
+TODAY_ONLY = ("market_value", "index_rule")
 
 
 def method_named(name: str) -> Method:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from screener.portfolio.frontier import View
+from screener.portfolio.index_rule import Candidate
 from screener.portfolio.limits import parse_limits
 from screener.portfolio.region import Names, Region
 from screener.portfolio.weighting import METHODS, Case
@@ -33,7 +34,13 @@ def case_of(
     names = Names(symbols, {"issuer": symbols, "segment": tuple(f"g{number % 2}" for number in range(n))})
     bounds = parse_limits(limits) if n > 1 else ()
     views = (View("S000", "", 0.3, 0.5),) if n > 1 else ()
-    return Case(sigma, Region(names, bounds), 1.0, returns, (), np.full(n, 1e9), views)
+    return Case(
+        sigma, Region(names, bounds), 1.0, returns, (), np.full(n, 1e9), views, candidates_of(symbols)
+    )
+
+
+def candidates_of(symbols: tuple[str, ...]) -> tuple[Candidate, ...]:
+    return tuple(Candidate(symbol, 0.75, (1e9,) * 3, (1e8,) * 3) for symbol in symbols)
 
 
 def moved(case: Case, order: Floats) -> Case:
@@ -45,6 +52,7 @@ def moved(case: Case, order: Floats) -> Case:
         region=Region(case.region.names.at(rows), case.region.limits),
         returns=case.returns[:, rows],
         market_values=case.market_values[rows],
+        candidates=tuple(case.candidates[row] for row in rows),
     )
 
 
@@ -109,7 +117,16 @@ def test_every_kind_of_limit_is_kept(name: str) -> None:
         ]
     )
     returns = rng.multivariate_normal(np.full(12, 0.004), sigma[:12, :12] / 52, 150)
-    case = Case(sigma[:12, :12], Region(names, limits), 1.0, returns, (), rng.uniform(1e8, 1e10, 12))
+    case = Case(
+        sigma[:12, :12],
+        Region(names, limits),
+        1.0,
+        returns,
+        (),
+        rng.uniform(1e8, 1e10, 12),
+        (),
+        candidates_of(symbols),
+    )
     weights = METHODS[name](case)
     assert case.region.broken(weights, 1e-9) == ()
     assert weights.sum() == pytest.approx(1.0, abs=1e-9)

@@ -30,7 +30,9 @@ NAMES, ROWS, LENGTH = 12, 700, 120
 
 def returns_of(gaps: bool, names: int = NAMES) -> Floats:
     rng = np.random.default_rng(0)
-    values = rng.normal(0, 0.01, (ROWS, 1)) * rng.uniform(0.2, 1.5, names) + rng.normal(0, 0.012, (ROWS, names))
+    values = rng.normal(0, 0.01, (ROWS, 1)) * rng.uniform(0.2, 1.5, names) + rng.normal(
+        0, 0.012, (ROWS, names)
+    )
     values *= rng.uniform(0.5, 2, names)
     if gaps:
         values[rng.random(values.shape) < 0.03] = np.nan
@@ -49,7 +51,9 @@ def single(method: str, window: Floats, estimator: str, *limits: str) -> Floats:
     moving = np.array([len(set(column[np.isfinite(column)])) > 1 for column in window.T])
     kept = np.flatnonzero((counts >= 40) & moving)
     symbols = tuple(f"S{each:02d}" for each in kept)
-    matrix = estimate_covariance(pd.DataFrame(window[:, kept], columns=list(symbols)), estimator, 1).matrix.to_numpy()
+    matrix = estimate_covariance(
+        pd.DataFrame(window[:, kept], columns=list(symbols)), estimator, 1
+    ).matrix.to_numpy()
     groups = {"segment": tuple(f"g{each % 3}" for each in kept)}
     case = Case(matrix, Region(Names(symbols, groups), parse_limits(limits)))
     result = np.zeros(window.shape[1])
@@ -152,7 +156,7 @@ def test_windows_that_make_no_sense_are_refused(returns: Floats, ends: list[int]
 
 
 def test_caps_that_cannot_sum_to_one_are_refused() -> None:
-    with pytest.raises(UserError, match="60.0% of the wealth at most"):
+    with pytest.raises(UserError, match=r"60\.0% of the wealth at most"):
         rolling_minimum_variance(windows_of(False), Caps(0.2, np.arange(NAMES) % 3, 0.2))
 
 

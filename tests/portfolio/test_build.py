@@ -17,7 +17,16 @@ THEME = Theme("test", "Test", "テスト", Rule(tags=("core",)), max_weight=1.0)
 
 def instrument(symbol: str, segment: str = "mining", issuer: str = "") -> Instrument:
     return Instrument(
-        symbol, symbol, symbol, issuer or symbol.lower(), "equity", "XNYS", "USD", "US", segment
+        symbol,
+        symbol,
+        symbol,
+        issuer or symbol.lower(),
+        "equity",
+        "XNYS",
+        "USD",
+        "US",
+        segment,
+        purity="pure-play",
     )
 
 

@@ -28,7 +28,9 @@ def rebalance(weights: dict[str, float], *limits: str) -> Rebalance:
     names = Names(tuple(series.index), {"issuer": tuple(series.index)})
     cash = 1.0 - float(series.sum())
     region = Region(names, parse_limits(limits))
-    return Rebalance("t", date(2026, 7, 10), "equal", series, cash, series / series.sum(), 0.2, (), {}, region)
+    return Rebalance(
+        "t", date(2026, 7, 10), "equal", series, cash, series / series.sum(), 0.2, (), {}, region
+    )
 
 
 def lines_of(*lines: Line) -> dict[str, Line]:
@@ -112,7 +114,9 @@ def test_it_never_spends_more_than_the_capital(seed: int, capital: float, names:
         lines[each.instrument.symbol] = each
     weights = dict(zip(lines, rng.dirichlet(np.ones(names)) * rng.uniform(0.5, 1.0), strict=True))
     worth = rng.dirichlet(np.ones(names)) * capital * 0.9
-    held = {s: float(int(w / lines[s].price)) for s, w in zip(lines, worth, strict=True) if rng.random() < 0.6}
+    held = {
+        s: float(int(w / lines[s].price)) for s, w in zip(lines, worth, strict=True) if rng.random() < 0.6
+    }
     made = make_orders(rebalance(weights), lines, held, capital, TradeCosts(), "USD")
     after = dict(held)
     for order in made.orders:
