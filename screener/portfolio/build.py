@@ -233,7 +233,7 @@ def _names(
         },
         held,
         sold,
-        average_values(panel, list(symbols)),
+        average_values(panel, list(symbols)) if settings.capital > 0 else None,
         settings.capital,
         covariance,
     )

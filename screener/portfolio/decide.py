@@ -14,7 +14,7 @@ from screener.portfolio.constrained import least_risk
 from screener.portfolio.limits import Limit, parse_limits
 from screener.portfolio.region import TOLERANCE, Region, find
 from screener.portfolio.risk_budget import missed_shares, shares_of
-from screener.portfolio.weighting import Case, Method
+from screener.portfolio.weighting import METHODS, Case, Method, index_review
 from screener.universe.model import Theme
 
 Floats = npt.NDArray[np.float64]
@@ -50,7 +50,7 @@ def decide_weights(case: Case, method: Method, when: str = "") -> tuple[Floats, 
         listed = " and ".join(f'"{each.text}"' for each in broken)
         raise UserError(f"{when}holding cash to keep the limit on volatility would break {listed}")
     weights = _without_dust(scaled)
-    return weights, (*_sentences(region, weights, total), *skipped, *_budgets_missed(case, method, weights))
+    return weights, (*_sentences(region, weights, total), *skipped, *_of_the_method(case, method, weights))
 
 
 def _total(region: Region, when: str) -> float:
@@ -187,12 +187,17 @@ def _as_symbols(region: Region, limit: Limit, words: Sequence[str]) -> list[str]
     return [" and ".join(symbol for symbol, issuer in pairs if issuer == word) for word in words]
 
 
-def _budgets_missed(case: Case, method: Method, weights: Floats) -> tuple[str, ...]:
-    if method.__name__ != "risk_budgets" or not weights.any():
+def _of_the_method(case: Case, method: Method, weights: Floats) -> tuple[str, ...]:
+    """Say what a method could not follow: shares of the risk that limits forbid, an index's caps that gave way."""
+    if not weights.any():
         return ()
-    marginal = case.covariance @ weights
-    risk = weights * marginal / float(weights @ marginal)
-    return missed_shares(risk, shares_of(case.budgets, case.region.names), case.region.names)
+    if method is METHODS["index_rule"]:
+        return index_review(case).notes
+    if method is METHODS["risk_budgets"]:
+        marginal = case.covariance @ weights
+        risk = weights * marginal / float(weights @ marginal)
+        return missed_shares(risk, shares_of(case.budgets, case.region.names), case.region.names)
+    return ()
 
 
 def _listed(words: Sequence[str]) -> str:

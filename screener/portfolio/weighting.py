@@ -22,7 +22,7 @@ from screener.portfolio.frontier import (
     shrunk_means,
 )
 from screener.portfolio.hierarchical import hierarchical_weights
-from screener.portfolio.index_rule import Candidate, load_index_rule, review
+from screener.portfolio.index_rule import Candidate, IndexReview, load_index_rule, review
 from screener.portfolio.region import Region
 from screener.portfolio.risk_budget import Budget, budgeted, constrained_risk, shares_of
 
@@ -141,16 +141,21 @@ def black_litterman(case: Case) -> Floats:
 def index_rule(case: Case) -> Floats:
     """Return the weights of a REMX-like index over the names, see index_rule.py; today only, for it is by size.
 
-    What is held now is what sits in the index. Caps that hold too little give way by the rule; the theme's own
-    limits are kept in any case.
+    Caps that hold too little give way by the rule; the theme's own limits are kept in any case.
     """
+    weights = index_review(case).weights
+    raw = np.array([weights.get(symbol, 0.0) for symbol in case.region.names.symbols])
+    return nearest(raw, case.region, case.total)
+
+
+def index_review(case: Case) -> IndexReview:
+    """Return the index's review of the names; what is held now is what sits in it."""
     if not case.candidates or case.market_values is None:
         raise UserError("index_rule weighs by market value, known of today only: use --fundamentals")
     held = case.region.names.held
     symbols = case.region.names.symbols
     sitting = () if held is None else [s for s, w in zip(symbols, held, strict=True) if w > 0]
-    weights = review(load_index_rule(), case.candidates, sitting).weights
-    return nearest(np.array([weights.get(symbol, 0.0) for symbol in symbols]), case.region, case.total)
+    return review(load_index_rule(), case.candidates, sitting)
 
 
 def _returns(case: Case, method: str) -> Floats:
