@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from screener.errors import ScreenerError, UserError
+from screener.portfolio.constrained import Floats, keeps_cones, needed_cones
 from screener.portfolio.limits import Limit
 from screener.portfolio.region import Names, Region, find
 
+CONES = ("tracking error", "volatility")
 MOST_TRIED = 600  # sets tried to find a smaller one than the first irreducible set
 
 
@@ -76,7 +78,12 @@ def _with_count(region: Region, number: int) -> str:
 
 
 def _feasible(names: Names, limits: Sequence[Limit]) -> bool:
-    return find(Region(names, tuple(limits))) is not None
+    region = Region(names, tuple(limits))
+    if not region.cones():
+        return find(region) is not None
+    if find(region.without(*CONES)) is None or not keeps_cones(region):
+        return False
+    return not (region.of("names") or region.least_position) or find(region) is not None
 
 
 def _unplaced(names: Names, core: Sequence[Limit]) -> float:
@@ -90,11 +97,7 @@ def _unplaced(names: Names, core: Sequence[Limit]) -> float:
 
 def _loosened(names: Names, limits: Sequence[Limit]) -> tuple[tuple[Limit, Limit], ...]:
     """Return the limits that must change, each with its loosened self, verified to be enough."""
-    prices = np.array([1.0 / max(each.bound, 0.01) for each in limits])
-    found = find(Region(names, tuple(limits)), loosen=prices)
-    if found is None:
-        raise ScreenerError("no loosening of the limits lets a portfolio exist; please report this")
-    by = found.loosened
+    by = _least_loosening(Region(names, tuple(limits)))
     for slack in (0.0, 1e-7, 1e-6, 1e-5, 1e-4):
         changed = [
             each.relaxed(r * (1 + slack) + slack * 1e-2) if r > 1e-9 else each
@@ -104,6 +107,34 @@ def _loosened(names: Names, limits: Sequence[Limit]) -> tuple[tuple[Limit, Limit
             pairs = zip(limits, changed, strict=True)
             return tuple((old, new) for old, new in pairs if old is not new)
     raise ScreenerError("the smallest loosening found does not do; please report this")
+
+
+def _least_loosening(region: Region) -> Floats:
+    """Return by how much each limit is to be loosened.
+
+    With limits on tracking error or volatility the least sum is sought by tangents; where that takes too long, the
+    linear limits are loosened as little as they need, and then those two as little as they need.
+    """
+    prices = np.array([1.0 / max(each.bound, 0.01) for each in region.limits])
+    try:
+        found = find(region, loosen=prices)
+    except ScreenerError:
+        calm = [number for number, each in enumerate(region.limits) if each.subject not in CONES]
+        linear = find(region.without(*CONES), loosen=prices[calm])
+        if linear is None:
+            raise
+        by = np.zeros(len(prices))
+        by[calm] = linear.loosened
+        wider = [
+            replace(each, bound=each.bound + (r if each.comparison == "<=" else -r), typed="")
+            for each, r in zip(region.limits, by, strict=True)
+        ]
+        for number, bound, needed in needed_cones(Region(region.names, tuple(wider))):
+            by[number] = max(0.0, needed - bound) + 1e-6
+        return by
+    if found is None:
+        raise ScreenerError("no loosening of the limits lets a portfolio exist; please report this")
+    return found.loosened
 
 
 def _percent(fraction: float) -> str:

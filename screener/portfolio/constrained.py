@@ -131,6 +131,59 @@ def least_risk(region: Region, total: float) -> Floats:
     return optimise(goal_of, region.without("tracking error", "volatility"), total)[0]
 
 
+def keeps_cones(region: Region) -> bool:
+    """Say whether a portfolio of any sum keeps the region's cones beside its linear limits, which some portfolio keeps.
+
+    Integer limits (a least position, a number of names) are left aside.
+    """
+    found: list[Cone] = []
+    for _, bound, factor, offset in region.cones():
+        weights = _nearest_to_cone(region, factor, offset, found)
+        if np.linalg.norm(factor @ weights - offset) > bound * (1 + 1e-7):
+            return False
+        found.append(Cone(factor, offset, bound))
+    return True
+
+
+def needed_cones(region: Region) -> list[tuple[int, float, float]]:
+    """Return for each cone (limit, bound, the bound it would need), one after another, each given those before."""
+    needed: list[tuple[int, float, float]] = []
+    found: list[Cone] = []
+    for number, bound, factor, offset in region.cones():
+        weights = _nearest_to_cone(region, factor, offset, found)
+        least = float(np.linalg.norm(factor @ weights - offset))
+        needed.append((number, bound, least))
+        found.append(Cone(factor, offset, max(bound, least * (1 + 1e-6))))
+    return needed
+
+
+def _nearest_to_cone(region: Region, factor: Floats, offset: Floats, others: list[Cone]) -> Floats:
+    """Return the weights with the least |F w − f| within the linear limits and other cones; cash is one more name."""
+    n = len(region.names)
+    matrix = np.hstack([region.matrix, np.zeros((len(region.rows), 1))])
+    matrix, bound = np.vstack([matrix, -np.eye(n + 1)]), np.append(region.bound, np.zeros(n + 1))
+    start, size = np.full(n + 1, 1.0 / (n + 1)), n + 1
+    if region.turnover is not None:
+        most, held = region.turnover
+        wide = np.hstack([np.eye(n), np.zeros((n, 1)), -np.eye(n)])
+        other = np.hstack([-np.eye(n), np.zeros((n, 1)), -np.eye(n)])
+        total = np.append(np.zeros(n + 1), np.ones(n))[None, :]
+        matrix = np.vstack([np.hstack([matrix, np.zeros((len(matrix), n))]), wide, other, total])
+        bound = np.concatenate([bound, held, -held, [most]])
+        start, size = np.append(start, np.abs(start[:n] - held) + 1e-2), 2 * n + 1
+    rows = _with_implied(matrix, bound, np.append(np.ones(n + 1), np.zeros(size - n - 1)), 1.0, start)
+    padded = np.hstack([factor, np.zeros((len(factor), size - n))])
+    scale = float(offset @ offset) + float(np.einsum("ij,ij->", factor, factor)) / n
+    curve = padded.T @ padded / scale
+
+    def objective(x: Floats, _: float) -> tuple[Floats, Floats]:
+        return curve @ x - padded.T @ offset / scale, curve
+
+    cones = [Cone(np.hstack([f, np.zeros((len(f), size - n))]), g, b) for f, g, b in others]
+    problem = Problem(objective, rows.matrix, rows.bound, rows.equal, rows.equal_to, cones, weights=n)
+    return minimise(problem, start, enough=1e-6).x[:n]
+
+
 def _minimise(problem: Problem, start: Floats) -> Optimum:
     """Solve a problem; where λ is sought and Newton's method loses its way, search λ over convex problems."""
     try:

@@ -70,10 +70,10 @@ class _State(NamedTuple):
     level: float
 
 
-def minimise(problem: Problem, start: Floats, level: float = 1.0) -> Optimum:
+def minimise(problem: Problem, start: Floats, level: float = 1.0, enough: float = GOOD_ENOUGH) -> Optimum:
     """Solve the problem from a start with x > 0 (Mehrotra 1992; Boyd & Vandenberghe 2004, sec. 11.7).
 
-    Raises ScreenerError when MOST_STEPS do not suffice.
+    enough: residual that is accepted where no step improves. Raises ScreenerError when MOST_STEPS do not suffice.
     """
     rows = len(problem.bound) + len(problem.cones)
     value, _ = _constraints(problem, start)
@@ -91,14 +91,14 @@ def minimise(problem: Problem, start: Floats, level: float = 1.0) -> Optimum:
             stalled += 1
         if residual < best_residual:
             best, best_residual = state, residual
-        if residual < ACCURACY or (best_residual < GOOD_ENOUGH and stalled >= 4):
+        if residual < ACCURACY or (best_residual < enough and stalled >= 4):
             break
         try:
             with np.errstate(all="ignore"):
                 state = _step(problem, state)
         except np.linalg.LinAlgError:
             break
-    if not best_residual < GOOD_ENOUGH:
+    if not best_residual < enough:
         raise ScreenerError(f"no optimum in {MOST_STEPS} steps (residual {best_residual:.1e})")
     return Optimum(best.x, best.z, best.level, best_residual)
 

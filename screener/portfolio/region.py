@@ -17,7 +17,7 @@ from screener.portfolio.limits import GROUPS, Limit
 
 Floats = npt.NDArray[np.float64]
 TOLERANCE = 1e-9  # to which limits are kept
-MOST_CUTS = 150  # of a cone, before we give up
+MOST_CUTS = 80  # of a cone, before we give up
 
 
 @dataclass(frozen=True, eq=False, slots=True)

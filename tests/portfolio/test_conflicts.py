@@ -12,7 +12,7 @@ from scipy.optimize import linprog
 from screener.errors import UserError
 from screener.portfolio.conflicts import find_conflict, refuse
 from screener.portfolio.limits import Limit, parse_limit, parse_limits
-from screener.portfolio.region import Names
+from screener.portfolio.region import Names, Region
 
 
 def names_of(n: int, seed: int) -> Names:
@@ -172,3 +172,41 @@ def test_a_limit_on_tracking_error_has_its_part(bound: float) -> None:
     offered = [new for _, new in conflict.relaxed]
     assert all(each.subject == "tracking error" for each in offered)
     assert offered[0].bound <= least + 1e-3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_limits_on_risk_are_judged_as_a_cone_solver_does(seed: int) -> None:
+    import cvxpy as cp
+
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(4, 20))
+    loadings = rng.normal(0.2, 0.15, (n + 1, 3))
+    sigma = loadings @ loadings.T + np.diag(rng.uniform(0.01, 0.1, n + 1))
+    symbols = tuple(f"S{number}" for number in range(n))
+    names = Names(symbols, {"segment": tuple(f"g{number % 3}" for number in range(n))}, covariance=sigma)
+    limits = parse_limits(
+        [
+            f"tracking error <= {rng.integers(8, 35)}%",
+            f"name <= {rng.integers(5, 40)}%",
+            f"segment g0 <= {rng.integers(5, 40)}%",
+            "cash <= 0%",
+        ]
+    )
+
+    def holds(chosen: Sequence[Limit]) -> bool:
+        w = cp.Variable(n, nonneg=True)
+        region = Region(names, tuple(chosen))
+        rows = [row.coefficients @ w <= row.bound for row in region.rows]
+        cones = [cp.norm(f @ w - g) <= bound for _, bound, f, g in region.cones()]
+        problem = cp.Problem(cp.Minimize(0), [cp.sum(w) <= 1, *rows, *cones])
+        problem.solve(solver=cp.CLARABEL)
+        return problem.status == "optimal"
+
+    conflict = find_conflict(names, limits)
+    assert (conflict is None) == holds(limits)
+    if conflict is not None:
+        assert not holds(conflict.limits)
+        for fewer in combinations(conflict.limits, len(conflict.limits) - 1):
+            assert holds(fewer)
+        swaps = {id(old): new for old, new in conflict.relaxed}
+        assert holds([swaps.get(id(each), each) for each in limits])
