@@ -15,7 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib.metadata import version
@@ -27,17 +27,13 @@ from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
 from screener.errors import UserError, raise_all, unknown
-from screener.market.currency import major_unit
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
-from screener.market.returns import weekly_returns
 from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
-from screener.portfolio.costs import Costs, TradeCosts
-from screener.portfolio.eligible import average_values
-from screener.portfolio.limits import parse_limits, word_problems
-from screener.portfolio.orders import Line, OrderList, make_orders
-from screener.portfolio.risk_budget import parse_budgets
+from screener.portfolio.costs import Costs
+from screener.portfolio.market_orders import orders, shares_to_weights
+from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
@@ -47,7 +43,7 @@ from screener.screening.history import screen_history as history
 from screener.screening.metrics import Position, compute_metrics
 from screener.screening.rules import Facts, ScreenResult, evaluate, spec_problems
 from screener.screening.supply_chain import supply_chain_columns
-from screener.universe.model import CHINA_DEPENDENCE, Instrument, ScreenRule, ScreenSpec, Theme, Universe
+from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
     "BacktestSettings",
@@ -123,7 +119,7 @@ def check_universe(universe: Universe) -> Universe:
     for theme in universe.themes.values():
         if theme.method not in METHODS:
             problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
-        problems += [f"themes.toml: [{theme.key}]: {each}" for each in _theme_problems(universe, theme)]
+        problems += [f"themes.toml: [{theme.key}]: {each}" for each in theme_problems(universe, theme)]
     for spec in universe.screens.values():
         problems += [f"screens.toml: [{spec.key}]: {each}" for each in spec_problems(spec)]
     raise_all(problems)
@@ -133,7 +129,7 @@ def check_universe(universe: Universe) -> Universe:
 def check_theme(universe: Universe, theme: Theme) -> Theme:
     """Return a theme whose method, limits and risk budgets are understood; raises UserError with a line for each."""
     method_named(theme.method)
-    raise_all(_theme_problems(universe, theme))
+    raise_all(theme_problems(universe, theme))
     return theme
 
 
@@ -190,50 +186,6 @@ def build(
     if known is not None and (known.market_values or known.views) and day < market.request.as_of:
         raise UserError(f"market values and views are of today and were not known like this on {day}")
     return _decide(market, chosen, settings or BuildSettings(), day, known)
-
-
-def shares_to_weights(
-    market: Market, holdings: Mapping[str, float], capital: float | None
-) -> tuple[dict[str, float], float]:
-    """Return what holdings are as fractions of the wealth, and the wealth (base currency): capital, or their worth.
-
-    A holding without a current price counts for nothing here; orders name it.
-    """
-    prices = market.panel.close.iloc[-1]
-    worth = {s: n * float(prices.get(s, float("nan"))) for s, n in holdings.items()}
-    worth = {symbol: value for symbol, value in worth.items() if value > 0}
-    wealth = sum(worth.values()) if capital is None else capital
-    if not wealth > 0:
-        raise UserError("there is no capital to invest: give --capital, or --holdings of names with prices")
-    return {symbol: value / wealth for symbol, value in worth.items()}, wealth
-
-
-def orders(
-    market: Market,
-    rebalance: Rebalance,
-    holdings: Mapping[str, float] | None = None,
-    capital: float | None = None,
-    costs: TradeCosts | None = None,
-) -> OrderList:
-    """Return the orders in whole lots that bring holdings (symbol → shares) to a rebalance of today.
-
-    capital: the wealth to be had, base currency, what is held included; None: what is held is all.
-    """
-    holdings = holdings or {}
-    symbols = sorted({*rebalance.weights.index.astype(str), *holdings} & set(market.panel.symbols))
-    prices, values = market.panel.close.iloc[-1], average_values(market.panel, symbols)
-    lately = weekly_returns(market.panel.prices[symbols], 52).std() * 52**0.5
-    lines = {
-        symbol: Line(
-            instrument=market.universe.instruments[symbol],
-            price=float(prices[symbol]),
-            rate=market.rates.get(major_unit(market.universe.instruments[symbol].currency)[0], float("nan")),
-            adv=float(value),
-            volatility=float(lately[symbol]),
-        )
-        for symbol, value in zip(symbols, values, strict=True)
-    }
-    return make_orders(rebalance, lines, holdings, capital, costs or TradeCosts(), market.panel.base_currency)
 
 
 def backtest(
@@ -366,31 +318,6 @@ def _walk(market: Market, theme: Theme, settings: BuildSettings) -> Callable[[da
         return last[-1]
 
     return decide
-
-
-def _theme_problems(universe: Universe, theme: Theme) -> list[str]:
-    """Return a line for each limit or risk budget of a theme that is not understood or names what is not there."""
-    try:
-        limits, budgets = parse_limits(theme.limits), parse_budgets(theme.risk_budgets)
-    except UserError as error:
-        return list(error.problems)
-    names = universe.instruments.values()
-    words: dict[str, list[str]] = {
-        "name": list(universe.instruments),
-        "issuer": sorted({each.issuer for each in names}),
-        "segment": list(universe.segments),
-        "country": sorted({each.domicile for each in names}),
-        "currency": sorted({"GBP" if each.currency == "GBp" else each.currency for each in names}),
-        "dependence": list(CHINA_DEPENDENCE),
-        "tracking error": list(universe.benchmarks),
-    }
-    problems = word_problems(limits, words)
-    problems += [
-        f'risk budget "{each.text}": {unknown(each.subject, each.key, words[each.subject])}'
-        for each in budgets
-        if each.key not in words[each.subject]
-    ]
-    return problems
 
 
 def _first_decision(market: Market, settings: BacktestSettings) -> date:
