@@ -15,13 +15,12 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
@@ -31,24 +30,26 @@ from screener.backtest.validity import assess
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
-from screener.portfolio.build import BuildSettings, Rebalance
+from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
-from screener.portfolio.weighting import METHODS, method_named
+from screener.portfolio.market_orders import orders, shares_to_weights
+from screener.portfolio.theme_words import theme_problems
+from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
+from screener.screening.check import screen_problems
 from screener.screening.fundamentals import fundamental_metrics
 from screener.screening.history import ScreenHistory, screen_history
 from screener.screening.metrics import Position, compute_metrics, with_percentiles
-from screener.screening.rules import Facts, ScreenResult, evaluate, spec_problems
+from screener.screening.rules import Facts, ScreenResult, evaluate
 from screener.screening.supply_chain import supply_chain_columns
-from screener.screening.where import judge
-from screener.screening.words import RULED
 from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "Known",
     "Market",
     "Position",
     "Progress",
@@ -59,13 +60,16 @@ __all__ = [
     "WeeklyOutcome",
     "backtest",
     "build",
+    "check_theme",
     "check_universe",
     "default_store",
     "load_fundamentals",
     "load_market",
+    "orders",
     "refresh",
     "screen",
     "screen_histories",
+    "shares_to_weights",
     "status",
     "theme_named",
     "unknown",
@@ -118,24 +122,18 @@ def check_universe(universe: Universe) -> Universe:
     for theme in universe.themes.values():
         if theme.method not in METHODS:
             problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
+        problems += [f"themes.toml: [{theme.key}]: {each}" for each in theme_problems(universe, theme)]
     for spec in universe.screens.values():
-        problems += [f"screens.toml: [{spec.key}]: {each}" for each in spec_problems(spec)]
-        problems += _condition_problems(universe, spec)
+        problems += [f"screens.toml: [{spec.key}]: {each}" for each in screen_problems(universe, spec)]
     raise_all(problems)
     return universe
 
 
-def _condition_problems(universe: Universe, spec: ScreenSpec) -> list[str]:
-    """Return what is wrong with a screen's SQL condition, held against a table without a known figure."""
-    if not spec.where:
-        return []
-    unknown_figures = pd.DataFrame(np.nan, index=sorted(universe.instruments), columns=list(RULED))
-    facts = supply_chain_columns(universe, unknown_figures.index, unknown_figures["adv"])
-    try:
-        judge(spec.where, facts.join(unknown_figures), option=f"screens.toml: [{spec.key}]: where")
-    except UserError as error:
-        return list(error.problems)
-    return []
+def check_theme(universe: Universe, theme: Theme) -> Theme:
+    """Return a theme whose method, limits and risk budgets are understood; raises UserError with a line for each."""
+    method_named(theme.method)
+    raise_all(theme_problems(universe, theme))
+    return theme
 
 
 def screen(
@@ -168,12 +166,22 @@ def screen_histories(
 
 
 def build(
-    market: Market, theme: str | Theme, settings: BuildSettings | None = None, on: date | None = None
+    market: Market,
+    theme: str | Theme,
+    settings: BuildSettings | None = None,
+    on: date | None = None,
+    known: Known | None = None,
 ) -> Rebalance:
-    """Return the theme's portfolio decided at the end of a date (default: the as-of date)."""
+    """Return the theme's portfolio decided at the end of a date (default: the as-of date).
+
+    known: what is held now, and market values and views, which are of today only.
+    """
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
-    method_named(chosen.method)
-    return _decide(market, chosen, settings or BuildSettings(), on or market.request.as_of)
+    check_theme(market.universe, chosen)
+    day = on or market.request.as_of
+    if known is not None and (known.market_values or known.views) and day < market.request.as_of:
+        raise UserError(f"market values and views are of today and were not known like this on {day}")
+    return _decide(market, chosen, settings or BuildSettings(), day, known)
 
 
 def backtest(
@@ -185,6 +193,10 @@ def backtest(
     """Walk a theme forward with the same `build` as the live proposal, beside its benchmark."""
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    if chosen.method in TODAY_ONLY:
+        raise UserError(
+            f"{chosen.method} is known of today only and cannot be backtested; build {chosen.key} with it"
+        )
     costs = Costs(settings.cost_bps)
     today = build(market, chosen, build_settings)
     dates = rebalance_dates(
@@ -193,7 +205,7 @@ def backtest(
         start=_first_decision(market, settings),
         end=market.request.as_of,
     )
-    schedule = decide_schedule(dates, lambda day: _decide(market, chosen, build_settings, day))
+    schedule = decide_schedule(dates, _walk(market, chosen, build_settings))
     symbols = tuple(each.symbol for each in _members(market, chosen, market.request.as_of))
     if not schedule:
         span = f"{_first_decision(market, settings)} and {market.request.as_of}"
@@ -310,9 +322,25 @@ def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
     return market.universe.members(theme, on)
 
 
-def _decide(market: Market, theme: Theme, settings: BuildSettings, on: date) -> Rebalance:
+def _decide(
+    market: Market, theme: Theme, settings: BuildSettings, on: date, known: Known | None = None
+) -> Rebalance:
     """Decide a theme's portfolio at the end of a date; live and backtest both come through here."""
-    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings)
+    mics = {symbol: each.mic for symbol, each in market.universe.benchmarks.items()}
+    known = replace(known or Known(), benchmark_mics=mics)
+    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings, known)
+
+
+def _walk(market: Market, theme: Theme, settings: BuildSettings) -> Callable[[date], Rebalance]:
+    """Return the decision on one date after another, each knowing what the one before has drifted to."""
+    last: list[Rebalance] = []
+
+    def decide(day: date) -> Rebalance:
+        held = drifted(last[-1], market.panel.until(day)) if last and len(last[-1].weights) else None
+        last[:] = [_decide(market, theme, settings, day, Known(held))]
+        return last[-1]
+
+    return decide
 
 
 def _first_decision(market: Market, settings: BacktestSettings) -> date:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -24,12 +25,25 @@ if TYPE_CHECKING:
     from screener.api import Market, Request
     from screener.backtest.validity import Interval, Validity
     from screener.portfolio.build import Rebalance
+    from screener.portfolio.orders import OrderList
     from screener.report.model import ThemeResult
     from screener.universe.model import Theme
 
 MethodOption = Annotated[str, typer.Option("--method", help="Weighting method. [default: the theme's own]")]
 CapOption = Annotated[
     float | None, typer.Option("--max-weight", help="Cap per issuer, fraction. [default: the theme's]")
+]
+LimitOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--limit", metavar="TEXT", help='A further limit, such as "segment magnets <= 20%". Repeatable.'
+    ),
+]
+BudgetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--budget", metavar="TEXT", help='A share of the risk: "segment mining = 30%". Implies risk_budgets.'
+    ),
 ]
 RebalanceOption = Annotated[str, typer.Option("--rebalance", help="weekly, monthly or quarterly.")]
 CostOption = Annotated[
@@ -46,17 +60,53 @@ def build(
     ],
     method: MethodOption = "",
     max_weight: CapOption = None,
+    limit: LimitOption = None,
+    budget: BudgetOption = None,
+    holdings: Annotated[
+        Path | None, typer.Option("--holdings", help="CSV of symbol,shares: what is held now.")
+    ] = None,
+    capital: Annotated[
+        float | None,
+        typer.Option(
+            "--capital", min=1, help="Wealth in base currency, holdings included. [default: theirs]"
+        ),
+    ] = None,
+    orders: Annotated[
+        Path | None, typer.Option("--orders", help="Write the orders to this CSV file; - only shows them.")
+    ] = None,
+    views: Annotated[
+        Path | None,
+        typer.Option("--views", help="CSV of symbol,against,view,confidence for black_litterman."),
+    ] = None,
+    fundamentals: Annotated[
+        bool, typer.Option("--fundamentals", help="Ask the source for today's market values.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Weigh one theme as of today. Example: screener build magnets --source sample."""
-    from screener.api import build as run
+    """Weigh one theme as of today. Example: screener build magnets --source sample --capital 50000 --orders -."""
+    from screener.cli.orders import print_orders, read_known, write_orders
 
-    market, (chosen,) = _market_and_themes(request, [theme], method, max_weight)
-    rebalance = run(market, chosen)
+    chosen_words = _Words(method, max_weight, limit, budget)
+    market, (chosen,) = _market_and_themes(request, [theme], chosen_words)
+    known, held, wealth = read_known(market, chosen, (holdings, capital), views, fundamentals)
+    from screener.api import BuildSettings
+    from screener.api import build as run
+    from screener.api import orders as list_orders
+
+    rebalance = run(market, chosen, BuildSettings(capital=wealth), known=known)
+    listed = None
+    if orders is not None or holdings is not None:
+        listed = list_orders(market, rebalance, held, capital)
     if as_json:
-        print_json("build", market, _rebalance_record(rebalance))
+        print_json("build", market, _rebalance_record(rebalance, listed))
     else:
         _print_rebalance(market, rebalance)
+        if listed is not None:
+            print_orders(listed, market.request.base)
+    if listed is not None and orders is not None and str(orders) != "-":
+        write_orders(orders, listed, rebalance, market.panel.synthetic)
+        if not as_json:
+            say(str(orders))
     finish(market, quietly=as_json)
 
 
@@ -66,6 +116,8 @@ def backtest(
     themes: Annotated[list[str], typer.Argument(help="One or more themes.")],
     method: MethodOption = "",
     max_weight: CapOption = None,
+    limit: LimitOption = None,
+    budget: BudgetOption = None,
     rebalance: RebalanceOption = "monthly",
     cost_bps: CostOption = 15.0,
     years: YearsOption = 5,
@@ -79,7 +131,7 @@ def backtest(
     from screener.api import backtest as run
 
     settings = BacktestSettings(rebalance, cost_bps, years, start)
-    market, chosen = _market_and_themes(request, themes, method, max_weight)
+    market, chosen = _market_and_themes(request, themes, _Words(method, max_weight, limit, budget))
     results = [run(market, each, settings) for each in chosen]
     if as_json:
         print_json("backtest", market, {each.theme.key: _performance_record(each) for each in results})
@@ -88,28 +140,42 @@ def backtest(
     finish(market, quietly=as_json)
 
 
-def _market_and_themes(
-    request: Request, keys: list[str], method: str, max_weight: float | None
-) -> tuple[Market, list[Theme]]:
-    """Load the market, and each theme with the method and cap asked for. A typing error costs no download."""
-    from dataclasses import replace
+class _Words(NamedTuple):
+    """What is asked of a theme instead of, or beyond, its own words."""
 
-    from screener.api import load_market, theme_named
-    from screener.portfolio.weighting import method_named
+    method: str
+    max_weight: float | None
+    limits: list[str] | None
+    budgets: list[str] | None
+
+
+def _market_and_themes(request: Request, keys: list[str], words: _Words) -> tuple[Market, list[Theme]]:
+    """Load the market, and each theme with the method and limits asked for. A typing error costs no download."""
+    from screener.api import check_theme, load_market, theme_named
     from screener.universe.load import find_universe, load_universe
 
-    if max_weight is not None and not 0 < max_weight <= 1:
+    if words.max_weight is not None and not 0 < words.max_weight <= 1:
         raise typer.BadParameter("must be above 0 and at most 1", param_hint="--max-weight")
     universe = load_universe(find_universe(request.universe))
-    themes = [theme_named(universe, key) for key in keys]
-    if method:
-        method_named(method)
+    themes = [_with_words(theme_named(universe, key), words) for key in keys]
+    for theme in themes:
+        check_theme(universe, theme)
     with progress("prices") as show:
         market = load_market(request, show)
-    return market, [
-        replace(each, method=method or each.method, max_weight=max_weight or each.max_weight)
-        for each in themes
-    ]
+    return market, themes
+
+
+def _with_words(theme: Theme, words: _Words) -> Theme:
+    from dataclasses import replace
+
+    method = words.method or ("risk_budgets" if words.budgets else theme.method)
+    return replace(
+        theme,
+        method=method,
+        max_weight=words.max_weight or theme.max_weight,
+        limits=(*theme.limits, *(words.limits or ())),
+        risk_budgets=tuple(words.budgets or theme.risk_budgets),
+    )
 
 
 def _print_rebalance(market: Market, rebalance: Rebalance) -> None:
@@ -141,8 +207,11 @@ def _print_rebalance(market: Market, rebalance: Rebalance) -> None:
         say(f"  left out {symbol}: {reason}")
 
 
-def _rebalance_record(rebalance: Rebalance) -> dict[str, Any]:
+def _rebalance_record(rebalance: Rebalance, orders: OrderList | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
     return {
+        **({} if orders is None else {"orders": asdict(orders)}),
         "theme": rebalance.theme,
         "method": rebalance.method,
         "decided_on": str(rebalance.decided_on),

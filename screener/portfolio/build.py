@@ -6,20 +6,28 @@ The live proposal and the backtest both call `build`; the only difference is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from screener.errors import UserError
 from screener.market.panel import PricePanel
 from screener.market.returns import weekly_returns
-from screener.portfolio.limits import Limits, project
-from screener.portfolio.weighting import method_named
+from screener.portfolio.decide import decide_weights, theme_limits
+from screener.portfolio.eligible import ADV_SESSIONS, EligibilitySettings, average_values, rejections
+from screener.portfolio.frontier import View
+from screener.portfolio.index_rule import Candidate
+from screener.portfolio.region import Names, Region
+from screener.portfolio.risk_budget import parse_budgets
+from screener.portfolio.weighting import Case, method_named
 from screener.risk.covariance import CovarianceSettings, estimate_panel_covariance
 from screener.universe.model import Instrument, Theme
+from screener.universe.purity import BOUNDS
 
-ADV_SESSIONS = 63
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,21 @@ class BuildSettings:
     lookback_weeks: int = 104
     min_history_weeks: int = 26
     min_adv: float = 0.0  # base currency, mean of 63 sessions; 0: no floor
+    capital: float = 0.0  # base currency, for limits on the share of ADV; 0: not stated
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known on the day beside prices.
+
+    held: symbol → fraction of wealth now; None: nothing is known to be held, so limits on trading do not apply.
+    market_values: symbol → base currency, of today only. views: for Black–Litterman.
+    """
+
+    held: Mapping[str, float] | None = None
+    market_values: Mapping[str, float] | None = None
+    views: tuple[View, ...] = ()
+    benchmark_mics: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -39,8 +62,9 @@ class Rebalance:
     weights: N, fractions of wealth by symbol, sorted, zero weights left out; Σ weights + cash = 1 to 1e-9.
     risk_contributions: N, fractions of portfolio variance, same index as weights, summing to 1 (empty if no weights).
     volatility: predicted, annualised fraction (NaN if no weights).
-    limits_bound: sentences such as "MP at its cap of 10 %".
+    limits_bound: a sentence for each limit that binds or does not apply, such as "issuer <= 10% binds for MP".
     rejected: symbol → why a member of the theme got no weight.
+    region: the limits on the eligible names, for what comes after (orders); None when nobody is eligible.
     """
 
     theme: str
@@ -52,6 +76,7 @@ class Rebalance:
     volatility: float
     limits_bound: tuple[str, ...]
     rejected: Mapping[str, str]
+    region: Region | None = None
 
     def __post_init__(self) -> None:
         if abs(float(self.weights.sum()) + self.cash - 1.0) > 1e-9:
@@ -63,50 +88,86 @@ class Rebalance:
 
 
 def build(
-    theme: Theme, members: Sequence[Instrument], panel: PricePanel, settings: BuildSettings
+    theme: Theme,
+    members: Sequence[Instrument],
+    panel: PricePanel,
+    settings: BuildSettings,
+    known: Known | None = None,
 ) -> Rebalance:
-    """Decide a theme's portfolio at the end of the panel's last session, by the theme's method and caps.
+    """Decide a theme's portfolio at the end of the panel's last session, by the theme's method and limits.
 
     members: the theme's instruments listed on that date. Callers cut the panel to what was known
     (`panel.until`); nothing else is looked at. Without an eligible name everything is cash, and said so.
-    Raises UserError for an unknown method or estimator.
+    Raises UserError for an unknown method or estimator, and for limits that no portfolio keeps.
     """
     method = method_named(theme.method)
     if not len(panel.sessions):
         raise ValueError("a portfolio cannot be decided on an empty panel")
+    known = known or Known()
+    limits, budgets = theme_limits(theme), parse_budgets(theme.risk_budgets)
     decided_on = panel.sessions[-1].date()
     instruments = {each.symbol: each for each in sorted(members, key=lambda each: each.symbol)}
     returns = _returns(panel, [symbol for symbol in instruments if symbol in panel.prices.columns], settings)
-    rejected = _rejections(list(instruments), panel, returns, settings)
+    rejected = rejections(
+        list(instruments), panel, returns, EligibilitySettings(settings.min_history_weeks, settings.min_adv)
+    )
     held = [symbol for symbol in instruments if symbol not in rejected]
     if not held:
         return _all_cash(
             theme, decided_on, rejected, f"none of {len(instruments)} members is eligible: all in cash"
         )
 
-    covariance = estimate_panel_covariance(
-        panel,
-        {symbol: instruments[symbol].mic for symbol in held},
-        CovarianceSettings(
-            settings.estimator,
-            lookback_weeks=settings.lookback_weeks,
-            segments={symbol: instruments[symbol].segment for symbol in held},
-        ),
+    benchmarks = {each.key or theme.benchmark for each in limits if each.subject == "tracking error"}
+    eligible = [instruments[symbol] for symbol in held]
+    benchmark = _benchmark(benchmarks, panel, known, held)
+    joint = _joint_covariance(panel, eligible, benchmark, settings)
+    matrix = joint[: len(held), : len(held)]
+    names = _names(eligible, panel, settings, known, joint)
+    case = Case(
+        covariance=matrix,
+        region=Region(names, limits),
+        returns=returns[held].to_numpy(),
+        budgets=budgets,
+        market_values=None
+        if known.market_values is None
+        else np.array([known.market_values.get(symbol, np.nan) for symbol in held]),
+        views=known.views,
+        candidates=_candidates(eligible, panel, known) if theme.method == "index_rule" else (),
     )
-    matrix = covariance.matrix.to_numpy()
-    limits = Limits(
-        symbols=tuple(held),
-        issuers=tuple(instruments[symbol].issuer for symbol in held),
-        segments=tuple(instruments[symbol].segment for symbol in held),
-        max_weight=theme.max_weight,
-        max_segment_weight=theme.max_segment_weight,
-    )
-    weights, cash, bound = project(method(matrix, limits), limits)
+    decided = decide_weights(case, method, f"on {decided_on} ")
+    return replace(_rebalance(theme, decided_on, held, matrix, decided, rejected), region=case.region)
+
+
+def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
+    """Return what the weights of a rebalance have become by the panel's last session, trading nothing since.
+
+    A name without a price any more is carried at its last one.
+    """
+    symbols = list(last.weights.index)
+    prices = panel.prices[symbols].iloc[panel.sessions.searchsorted(pd.Timestamp(last.decided_on)) :]
+    growth = prices.ffill().iloc[-1] / prices.iloc[0]
+    worth = last.weights * growth.fillna(1.0)
+    total = float(worth.sum()) + last.cash
+    return {str(symbol): float(value) / total for symbol, value in worth.items()}
+
+
+def _rebalance(
+    theme: Theme,
+    decided_on: date,
+    held: list[str],
+    matrix: Floats,
+    decided: tuple[Floats, tuple[str, ...]],
+    rejected: Mapping[str, str],
+) -> Rebalance:
+    weights, said = decided
     marginal = matrix @ weights
     variance = float(weights @ marginal)
     kept = weights > 0
     symbols = pd.Index([symbol for symbol, keep in zip(held, kept, strict=True) if keep], dtype="str")
     unweighted = {s: "the method gives it no weight" for s, keep in zip(held, kept, strict=True) if not keep}
+    cash = max(0.0, 1.0 - float(weights.sum()))
+    if not kept.any():
+        return _all_cash(theme, decided_on, {**rejected, **unweighted}, *said)
     return Rebalance(
         theme=theme.key,
         decided_on=decided_on,
@@ -115,7 +176,7 @@ def build(
         cash=cash,
         risk_contributions=pd.Series((weights * marginal / variance)[kept], index=symbols),
         volatility=float(np.sqrt(variance)),
-        limits_bound=bound,
+        limits_bound=said,
         rejected={**rejected, **unweighted},
     )
 
@@ -127,45 +188,110 @@ def _returns(panel: PricePanel, symbols: list[str], settings: BuildSettings) -> 
     return weekly_returns(panel.prices[symbols].iloc[start:], settings.lookback_weeks)
 
 
-def _rejections(
-    symbols: list[str], panel: PricePanel, returns: pd.DataFrame, settings: BuildSettings
-) -> dict[str, str]:
-    """Say why each member that cannot be held is left out, with its numbers."""
-    values = returns.to_numpy()
-    known = np.isfinite(values)
-    weeks = known.sum(axis=0)
-    highest = np.where(known, values, -np.inf).max(axis=0, initial=-np.inf)
-    lowest = np.where(known, values, np.inf).min(axis=0, initial=np.inf)
-    priced = np.isfinite(panel.prices[returns.columns].iloc[-1].to_numpy())
-    value = panel.value_traded[returns.columns].iloc[-ADV_SESSIONS:].mean().to_numpy()
-    position = {symbol: number for number, symbol in enumerate(returns.columns)}
-    rejected = {}
-    for symbol in symbols:
-        number = position.get(symbol)
-        if number is None:
-            rejected[symbol] = "no prices"
-        elif not priced[number]:
-            rejected[symbol] = f"no current price on {panel.sessions[-1].date()}"
-        elif weeks[number] < settings.min_history_weeks:
-            rejected[symbol] = f"{weeks[number]} weekly returns, fewer than {settings.min_history_weeks}"
-        elif highest[number] == lowest[number]:
-            rejected[symbol] = "its price does not move"
-        elif reason := _too_thin(float(value[number]), settings.min_adv, panel.base_currency):
-            rejected[symbol] = reason
-    return rejected
+def _benchmark(
+    symbols: set[str], panel: PricePanel, known: Known, names: Sequence[str]
+) -> tuple[str, str] | None:
+    """Return the symbol and market of the benchmark that limits on tracking error name, None without such limits."""
+    if not symbols:
+        return None
+    if len(symbols) > 1 or not all(symbols):
+        raise UserError("a limit on tracking error needs one benchmark: write tracking error to SPY <= 6%")
+    (symbol,) = symbols
+    if symbol not in panel.prices.columns or symbol not in known.benchmark_mics:
+        raise UserError(f"tracking error to {symbol}: it has no prices here")
+    if symbol in names:
+        raise UserError(f"tracking error to {symbol}: a member of the theme cannot be its benchmark")
+    return symbol, known.benchmark_mics[symbol]
 
 
-def _too_thin(value: float, floor: float, currency: str) -> str:
-    """Say how an average daily value falls short of a floor, "" when it does not or none is asked for."""
-    if floor <= 0 or value >= floor:
-        return ""
-    if not np.isfinite(value):
-        return "volume unknown, so its average daily value cannot be judged"
-    return f"average daily value {value / 1e6:,.2f} M {currency} is below {floor / 1e6:,.2f} M"
+def _joint_covariance(
+    panel: PricePanel,
+    instruments: Sequence[Instrument],
+    benchmark: tuple[str, str] | None,
+    settings: BuildSettings,
+) -> Floats:
+    """Return the covariance of the names, with the benchmark of a limit on tracking error last."""
+    order = [each.symbol for each in instruments]
+    mics = {each.symbol: each.mic for each in instruments}
+    if benchmark is not None:
+        symbol, mics[benchmark[0]] = benchmark
+        known = int(_returns(panel, [symbol], settings)[symbol].count())
+        if known < settings.min_history_weeks:
+            raise UserError(f"tracking error to {symbol}: it has only {known} weekly returns")
+        order.append(symbol)
+    how = CovarianceSettings(
+        settings.estimator,
+        lookback_weeks=settings.lookback_weeks,
+        segments={each.symbol: each.segment for each in instruments},
+    )
+    return estimate_panel_covariance(panel, mics, how).matrix.loc[order, order].to_numpy()
 
 
-def _all_cash(theme: Theme, decided_on: date, rejected: Mapping[str, str], reason: str) -> Rebalance:
+def _names(
+    instruments: Sequence[Instrument],
+    panel: PricePanel,
+    settings: BuildSettings,
+    known: Known,
+    covariance: Floats,
+) -> Names:
+    """Gather what limits need to know of the eligible names."""
+    symbols = tuple(each.symbol for each in instruments)
+    held = None
+    sold = 0.0
+    if known.held is not None:
+        held = np.array([known.held.get(symbol, 0.0) for symbol in symbols])
+        sold = float(sum(weight for symbol, weight in known.held.items() if symbol not in symbols))
+    return Names(
+        symbols,
+        {
+            "issuer": tuple(each.issuer for each in instruments),
+            "segment": tuple(each.segment for each in instruments),
+            "country": tuple(each.domicile for each in instruments),
+            "currency": tuple("GBP" if each.currency == "GBp" else each.currency for each in instruments),
+            "dependence": tuple(each.china_dependence for each in instruments),
+        },
+        held,
+        sold,
+        average_values(panel, list(symbols)) if settings.capital > 0 else None,
+        settings.capital,
+        covariance,
+    )
+
+
+def _candidates(instruments: Sequence[Instrument], panel: PricePanel, known: Known) -> tuple[Candidate, ...]:
+    """Gather what an index rule asks of names at this review and the two before, each a quarter of sessions earlier.
+
+    Past sizes are today's market value times the change of the price: shares issued since are not known.
+    """
+    if known.market_values is None:
+        return ()
+    symbols = [each.symbol for each in instruments]
+    ends = [len(panel.sessions) - back for back in (0, ADV_SESSIONS, 2 * ADV_SESSIONS)]
+    traded = [
+        panel.value_traded[symbols].iloc[max(end - ADV_SESSIONS, 0) : end].mean().to_numpy(dtype=float)
+        for end in ends
+        if end > 0
+    ]
+    closes = [panel.close[symbols].iloc[end - 1].to_numpy(dtype=float) for end in ends if end > 0]
+    day = panel.sessions[-1].date()
+    found = []
+    for place, each in enumerate(instruments):
+        value = known.market_values.get(each.symbol, float("nan"))
+        shell = each.predecessor_kind == "shell" and each.listed_from is not None
+        found.append(
+            Candidate(
+                symbol=each.symbol,
+                purity=sum(BOUNDS[each.purity]) / 2,
+                sizes=tuple(float(value * close[place] / closes[0][place]) for close in closes),
+                traded=tuple(float(values[place]) for values in traded),
+                days_since_shell=(day - each.listed_from).days if shell and each.listed_from else None,
+            )
+        )
+    return tuple(found)
+
+
+def _all_cash(theme: Theme, decided_on: date, rejected: Mapping[str, str], *reasons: str) -> Rebalance:
     nothing = pd.Series(dtype=float, index=pd.Index([], dtype="str"))
     return Rebalance(
-        theme.key, decided_on, theme.method, nothing, 1.0, nothing, float("nan"), (reason,), rejected
+        theme.key, decided_on, theme.method, nothing, 1.0, nothing, float("nan"), reasons, rejected
     )

@@ -1,138 +1,166 @@
-"""Caps on a portfolio, and the weights nearest to the raw ones that keep them."""
+"""What a portfolio may hold, as sentences a person writes: `segment magnets <= 20%`. Their meaning is region.py's.
+
+name <= 5%                            each line                  name MP <= 3%
+issuer <= 10%                         all lines of one company   issuer lynas-rare-earths <= 8%
+segment <= 40%                        each stage of the chain    segment mining >= 10%
+country <= 50%                        by domicile                currency JPY <= 30%
+dependence high <= 25%                by dependence on China
+position <= 10% of ADV over 5 days    so much of the average daily value, at the capital stated
+position >= 1%                        or none at all             names <= 15
+turnover <= 20%                       one-way, per rebalance     trade >= 0.5%   or none: a no-trade band
+tracking error <= 6%                  to the theme's benchmark   tracking error to SPY <= 6%
+volatility <= 12%                     predicted; what it costs is held in cash
+cash <= 0%                            fully invested             cash >= 5%
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, floor, log10
 
-import numpy as np
-import numpy.typing as npt
+from screener.errors import UserError, unknown
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Limits:
-    """Caps per issuer and per segment for N symbols. Lines of one issuer share its cap and first line's segment."""
-
-    symbols: tuple[str, ...]
-    issuers: tuple[str, ...]  # N
-    segments: tuple[str, ...]  # N
-    max_weight: float = 1.0  # per issuer, fraction of wealth
-    max_segment_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        if not len(self.symbols) == len(self.issuers) == len(self.segments):
-            raise ValueError("symbols, issuers and segments must have one length")
-        for name in ("max_weight", "max_segment_weight"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be above 0 and at most 1, not {getattr(self, name)}")
-
-    def issuer_numbers(self) -> tuple[list[str], Indices]:
-        """Return the K issuers in order of appearance, and for each symbol which one it is."""
-        return _numbered(self.issuers)
-
-    def segment_of_issuer(self) -> tuple[list[str], Indices]:
-        """Return the segments, and for each of the K issuers which one it counts to."""
-        names, _ = self.issuer_numbers()
-        first = {
-            issuer: segment
-            for issuer, segment in zip(reversed(self.issuers), reversed(self.segments), strict=True)
-        }
-        return _numbered([first[name] for name in names])
-
-    def capacity(self, held: npt.NDArray[np.bool_] | None = None) -> float:
-        """Return how much of the wealth the caps can hold in the symbols marked as held (default: all)."""
-        _, issuer = self.issuer_numbers()
-        _, segment = self.segment_of_issuer()
-        present = np.bincount(issuer[held if held is not None else slice(None)], minlength=len(segment)) > 0
-        per_segment = np.bincount(segment, weights=self.max_weight * present)
-        return float(np.minimum(per_segment, self.max_segment_weight).sum())
+GROUPS = ("name", "issuer", "segment", "country", "currency", "dependence")
+SENTENCE = re.compile(
+    r"(?P<subject>[a-z]+(?: error)?)(?: (?:to )?(?P<key>[^\s<>=≤≥]+))?\s*(?P<comparison><=|>=|≤|≥)\s*"
+    r"(?P<bound>[0-9.]+)\s*(?P<percent>%)?(?: of ADV over (?P<days>[0-9.]+) (?:days?|sessions?))?",
+    re.IGNORECASE,
+)
+ALLOWED = {  # subject → comparisons without a key
+    "name": "<=",
+    "issuer": "<=",
+    "segment": "<=",
+    "country": "<=",
+    "currency": "<=",
+    "dependence": "<=",
+    "position": ">=",
+    "names": "<=",
+    "turnover": "<=",
+    "trade": ">=",
+    "tracking error": "<=",
+    "volatility": "<=",
+    "cash": "<= >=",
+}
 
 
-def project(raw: Floats, limits: Limits) -> tuple[Floats, float, tuple[str, ...]]:
-    """Return N weights within the limits, the cash they leave, and a sentence for each limit that binds.
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit. bound is a fraction of wealth (names: a count); key "" means each group of its kind."""
 
-    raw: N, ≥ 0, summing to 1. The result minimises the relative entropy to raw (Csiszár 1975, I-projection):
-    w = min(cap, λ·raw) with one λ for every segment below its cap and a smaller one within each segment at
-    it, so names that no cap touches keep their proportions. Caps hold to 1e-12; what they cannot hold is cash.
-    """
-    if not len(raw):
-        return raw, 1.0, ()
-    issuers, issuer = limits.issuer_numbers()
-    segments, segment = limits.segment_of_issuer()
-    wanted = np.bincount(issuer, weights=raw).astype(np.float64)
-    total = min(1.0, limits.capacity(raw > 0))
-    filled = _fill_segments(wanted, segment, limits, total)
-    share = np.divide(raw, wanted[issuer], out=np.zeros_like(raw), where=wanted[issuer] > 0)
-    weights = filled[issuer] * share
-    cash = max(0.0, 1.0 - float(weights.sum()))
-    if cash < 1e-12:
-        weights, cash = weights / weights.sum(), 0.0
-    return weights, cash, _sentences(limits, (issuers, filled), (segments, segment), cash)
+    subject: str
+    key: str
+    comparison: str  # <= or >=
+    bound: float
+    days: float = 0.0  # of a limit on the share of ADV
+    typed: str = ""  # the user's own words
 
+    @property
+    def text(self) -> str:
+        """Return the user's own words, or the sentence that means the same."""
+        return self.typed or self.sentence()
 
-def _fill_segments(wanted: Floats, segment: Indices, limits: Limits, total: float) -> Floats:
-    """Fill issuers in proportion to what is wanted, capping segments; capping one only raises the others."""
-    cap = limits.max_segment_weight
-    at_cap = np.zeros(segment.max() + 1, dtype=bool)
-    filled = np.zeros_like(wanted)
-    while True:
-        free = ~at_cap[segment]
-        filled[free] = _fill(wanted[free], limits.max_weight, total - cap * at_cap.sum())
-        over = (np.bincount(segment, weights=filled) > cap + 1e-13) & ~at_cap
-        if not over.any():
-            return filled
-        at_cap |= over
-        for number in np.flatnonzero(over):
-            inside = segment == number
-            filled[inside] = _fill(wanted[inside], limits.max_weight, cap)
+    def sentence(self) -> str:
+        """Return the sentence `parse_limit` reads back as this limit."""
+        to = "to " if self.subject == "tracking error" and self.key else ""
+        subject = f"{self.subject} {to}{self.key}".strip()
+        if self.subject == "names":
+            return f"names {self.comparison} {self.bound:.0f}"
+        ending = f" of ADV over {self.days:g} days" if self.days else ""
+        return f"{subject} {self.comparison} {_shown(100 * self.bound)}%{ending}"
+
+    def relaxed(self, by: float) -> Limit:
+        """Return the limit loosened by at least `by`, to a bound of four digits that a person can type."""
+        up = self.comparison == "<="
+        wanted = self.bound + by if up else max(self.bound - by, 0.0)
+        if self.subject == "names":
+            return replace(self, bound=float(ceil(wanted - 1e-9)), typed="")
+        most = 1.0 if self.subject in (*GROUPS, "cash", "trade") else 10.0
+        return replace(self, bound=min(_rounded(wanted, up=up), most), typed="")
 
 
-def _fill(wanted: Floats, cap: float, total: float) -> Floats:
-    """Return min(cap, λ·wanted) summing to total, or all at the cap when they cannot hold it."""
-    at_cap = np.zeros(len(wanted), dtype=bool)
-    while True:
-        free = ~at_cap & (wanted > 0)
-        left = total - cap * at_cap.sum()
-        if left <= 0 or not free.any():
-            return np.where(at_cap, cap, 0.0)
-        scaled = np.where(free, wanted * (left / wanted[free].sum()), 0.0)
-        over = free & (scaled > cap)
-        if not over.any():
-            return np.where(at_cap, cap, scaled)
-        at_cap |= over
+def parse_limit(text: str) -> Limit:
+    """Read one sentence. Raises UserError with what is wrong and an example."""
+    words = " ".join(text.split())
+    matched = SENTENCE.fullmatch(words)
+    if matched is None:
+        raise UserError(f'limit "{words:.80}" is not understood; it looks like "segment magnets <= 20%"')
+    subject, key = matched["subject"].lower(), matched["key"] or ""
+    comparison = {"≤": "<=", "≥": ">="}.get(matched["comparison"], matched["comparison"])
+    if subject not in ALLOWED:
+        raise UserError(f'limit "{words}": {unknown("subject", subject, list(ALLOWED))}')
+    try:
+        bound, days = float(matched["bound"]), float(matched["days"] or 0)
+    except ValueError:
+        raise UserError(f'limit "{words}": {matched["bound"]} is not a number') from None
+    if matched["percent"]:
+        bound /= 100
+    limit = Limit(subject, key, comparison, bound, days, words)
+    if problem := _problem(limit, bool(matched["percent"])):
+        raise UserError(f'limit "{words}": {problem}')
+    return limit
 
 
-def _sentences(
-    limits: Limits, issuers: tuple[list[str], Floats], segments: tuple[list[str], Indices], cash: float
-) -> tuple[str, ...]:
-    names, filled = issuers
-    labels, segment = segments
-    lines_of = {
-        name: [s for s, i in zip(limits.symbols, limits.issuers, strict=True) if i == name] for name in names
-    }
-    said = [
-        f"{' and '.join(lines_of[name])} at the cap of {limits.max_weight:.1%} per issuer"
-        for name, weight in zip(names, filled, strict=True)
-        if limits.max_weight < 1 and weight > limits.max_weight - 1e-9
-    ]
-    totals = np.bincount(segment, weights=filled, minlength=len(labels))
-    said += [
-        f"segment {label} at its cap of {limits.max_segment_weight:.1%}"
-        for label, weight in zip(labels, totals, strict=True)
-        if limits.max_segment_weight < 1 and weight > limits.max_segment_weight - 1e-9
-    ]
-    if cash > 1e-9:
-        said.append(
-            f"caps leave {cash:.1%} in cash: {int((filled > 0).sum())} issuers at {limits.max_weight:.1%} each, "
-            f"{len(set(segment[filled > 0]))} segments at {limits.max_segment_weight:.1%} each"
-        )
-    return tuple(said)
+def parse_limits(texts: Iterable[str]) -> tuple[Limit, ...]:
+    """Read sentences; raises one UserError with a line for each that is wrong."""
+    limits: list[Limit] = []
+    problems: list[str] = []
+    for text in texts:
+        try:
+            limits.append(parse_limit(text))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(*problems)
+    return tuple(limits)
 
 
-def _numbered(names: Sequence[str]) -> tuple[list[str], Indices]:
-    order: dict[str, int] = {}
-    numbers = [order.setdefault(name, len(order)) for name in names]
-    return list(order), np.array(numbers, dtype=np.intp)
+def _problem(limit: Limit, percent: bool) -> str:
+    liquidity = limit.subject == "position" and limit.days > 0
+    allowed = "<=" if liquidity else ALLOWED[limit.subject]
+    if limit.key and limit.subject in GROUPS:
+        allowed = "<= >="
+    if limit.key and limit.subject not in (*GROUPS, "tracking error"):
+        return f'"{limit.key}" is one word too many'
+    if limit.days and not liquidity:
+        return "only a position is held against ADV"
+    if limit.comparison not in allowed.split():
+        if limit.subject == "position":
+            return 'write "position >= 1%" or "position <= 10% of ADV over 5 days"; a cap is "name <= 5%"'
+        return f"it can only be {allowed}"
+    if limit.subject == "names":
+        if percent or limit.bound != int(limit.bound) or limit.bound < 1:
+            return "the number of names is a whole number from 1"
+        return ""
+    most = 1.0 if limit.subject in (*GROUPS, "cash", "trade") else 10.0
+    if not percent and limit.bound > 1:
+        return f"{limit.bound:g} is above 1; write {limit.bound:g}%"
+    if limit.bound > most:
+        return f"{100 * limit.bound:g}% is above {100 * most:g}%"
+    if limit.bound <= 0 and limit.subject in ("volatility", "position", "tracking error"):
+        return "it must be above 0"
+    return ""
+
+
+def word_problems(limits: Iterable[Limit], known: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a line for each limit whose key nothing bears. known: subject → the words there are."""
+    problems = []
+    for limit in limits:
+        words = known.get(limit.subject)
+        if limit.key and words is not None and limit.key not in words:
+            problems.append(f'limit "{limit.text}": {unknown(limit.subject, limit.key, list(words))}')
+    return problems
+
+
+def _shown(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _rounded(value: float, *, up: bool) -> float:
+    """Round to four significant digits of a percentage, outward, so that what is offered also does."""
+    if value <= 1e-9:
+        return 0.0
+    unit = 10.0 ** (floor(log10(value)) - 3)
+    steps = ceil(value / unit - 1e-6) if up else floor(value / unit + 1e-6)
+    return max(float(f"{steps * unit:.12g}"), 0.0)

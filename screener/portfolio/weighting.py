@@ -1,133 +1,196 @@
-"""Turn a covariance into raw target weights. Caps, cash and costs come later (see limits.py, costs.py).
+"""The weighting methods: a covariance and limits become target weights. A method is a function and a line here.
 
-Only minimum variance looks at the limits: for it they belong to the optimisation. A new method is a function
-here and a line in METHODS; the contract tests then run on it.
+Every method returns weights within the limits; the contract tests run on whatever METHODS holds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from screener.errors import ScreenerError, UserError, unknown
-from screener.portfolio.limits import Limits
+from screener.errors import UserError, unknown
+from screener.portfolio.constrained import nearest
+from screener.portfolio.frontier import (
+    View,
+    best_ratio,
+    least_cvar,
+    least_variance,
+    posterior_means,
+    shrunk_means,
+)
+from screener.portfolio.hierarchical import hierarchical_weights
+from screener.portfolio.index_rule import Candidate, IndexReview, load_index_rule, review
+from screener.portfolio.region import Region
+from screener.portfolio.risk_budget import Budget, budgeted, constrained_risk, shares_of
 
 Floats = npt.NDArray[np.float64]
-Method = Callable[[Floats, Limits], Floats]
-DUST = 1e-7  # the solver's noise, far below any order
 
 
-def equal(covariance: Floats, limits: Limits) -> Floats:
+@dataclass(frozen=True, eq=False, slots=True)
+class Case:
+    """What a method weighs: N names, symbols sorted.
+
+    covariance: N × N, annualised, positive definite. region: the limits, which hold a portfolio of the sum
+    `total`. returns: T × N simple weekly returns, NaN where there is none. market_values: N, base currency.
+    """
+
+    covariance: Floats
+    region: Region
+    total: float = 1.0
+    returns: Floats | None = None
+    budgets: tuple[Budget, ...] = ()
+    market_values: Floats | None = None
+    views: tuple[View, ...] = field(default=())
+    candidates: tuple[Candidate, ...] = field(default=())  # for the index rule
+
+    def __post_init__(self) -> None:
+        n, symbols = len(self.region.names), self.region.names.symbols
+        if n == 0:
+            raise UserError("there are no names to weigh")
+        if self.covariance.shape != (n, n):
+            raise ValueError(f"a covariance of {self.covariance.shape} does not fit {n} names")
+        if len(set(symbols)) < n:
+            twice = sorted({each for each in symbols if symbols.count(each) > 1})
+            raise UserError(f"{', '.join(twice)} stands twice among the names to weigh")
+        diagonal = np.diag(self.covariance)
+        bad = [each for each, value in zip(symbols, diagonal, strict=True) if not value > 0]
+        if bad:
+            raise UserError(f"no positive variance for {', '.join(bad)}: constant, missing or wrong prices")
+        if not np.isfinite(self.covariance).all():
+            where = np.flatnonzero(~np.isfinite(self.covariance).all(axis=0))
+            raise UserError(f"the covariance has no number for {', '.join(symbols[each] for each in where)}")
+        scale = np.sqrt(np.outer(diagonal, diagonal))
+        if np.linalg.eigvalsh(self.covariance / scale)[0] <= 0:
+            raise UserError(
+                "the covariance is not positive definite: some mix of the names would have no risk"
+            )
+
+
+Method = Callable[[Case], Floats]
+
+
+def equal(case: Case) -> Floats:
     """Return 1/N for each of N symbols."""
-    return np.full(len(covariance), 1.0 / len(covariance))
+    n = len(case.covariance)
+    return nearest(np.full(n, 1.0 / n), case.region, case.total)
 
 
-def inverse_volatility(covariance: Floats, limits: Limits) -> Floats:
+def market_value(case: Case) -> Floats:
+    """Return weights proportional to market value; today only, for a vendor states no past ones."""
+    return nearest(_market_weights(case), case.region, case.total)
+
+
+def inverse_volatility(case: Case) -> Floats:
     """Return weights proportional to 1/σ."""
-    inverse = 1.0 / np.sqrt(np.diag(covariance))
-    return np.asarray(inverse / inverse.sum())
+    inverse = 1.0 / np.sqrt(np.diag(case.covariance))
+    return nearest(inverse / inverse.sum(), case.region, case.total)
 
 
-def equal_risk_contribution(covariance: Floats, limits: Limits) -> Floats:
-    """Return the long-only weights whose risk contributions w·(Σw) are equal.
+def equal_risk_contribution(case: Case) -> Floats:
+    """Return the weights whose risk contributions are equal (Maillard, Roncalli & Teïletche 2010)."""
+    n = len(case.covariance)
+    return constrained_risk(case.covariance, np.full(n, 1.0 / n), case.region, case.total)
 
-    Minimises ½ x'Cx − Σ ln x over the correlation matrix C (Spinu 2013, "An algorithm for computing risk
-    parity weights", eq. 6) by damped Newton steps, then w ∝ x/σ. Contributions agree to 1e-10 relative.
-    Raises ScreenerError if 100 steps do not suffice.
+
+def risk_budgets(case: Case) -> Floats:
+    """Return the weights whose names, stages or countries carry stated shares of the risk (Roncalli 2013, ch. 2).
+
+    Without stated budgets every segment carries the same share.
     """
-    deviation = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(deviation, deviation)
-    x = np.full(len(correlation), 1.0 / np.sqrt(max(correlation.sum(), 1e-12) / len(correlation)))
-    for _ in range(100):
-        product = correlation @ x
-        if np.abs(x * product - 1.0).max() < 1e-10:
-            weights = x / deviation
-            return np.asarray(weights / weights.sum())
-        gradient = product - 1.0 / x
-        step = np.linalg.solve(correlation + np.diag(1.0 / x**2), gradient)
-        decrement = float(np.sqrt(max(gradient @ step, 0.0)))
-        # damped while far away (Nesterov 2004, sec. 4.1.5), which also keeps x positive
-        x = x - step / (1.0 + decrement) if decrement > 0.25 else x - step
-    raise ScreenerError(
-        "equal risk contribution did not converge in 100 steps; is the covariance near singular?"
-    )
+    return budgeted(case.covariance, shares_of(case.budgets, case.region.names), case.region, case.total)
 
 
-def hierarchical_risk_parity(covariance: Floats, limits: Limits) -> Floats:
-    """Return the weights of López de Prado (2016), single linkage, recursive bisection.
+def hierarchical_risk_parity(case: Case) -> Floats:
+    """Return the weights of López de Prado (2016), brought within the limits."""
+    return nearest(hierarchical_weights(case.covariance), case.region, case.total)
 
-    Equal to PyPortfolioOpt's HRPOpt on symbols in sorted order. The tree depends on ties, so unlike the other
-    methods interchangeable names need not get equal weights.
+
+def minimum_variance(case: Case) -> Floats:
+    """Return the weights of least variance within the limits."""
+    return least_variance(case.covariance, case.region, case.total)
+
+
+def maximum_diversification(case: Case) -> Floats:
+    """Return the weights of the highest Σ w·σ / √(w'Σw) (Choueifaty & Coignard 2008)."""
+    return best_ratio(np.sqrt(np.diag(case.covariance)), case.covariance, case.region, case.total)
+
+
+def minimum_cvar(case: Case) -> Floats:
+    """Return the weights of least CVaR 95 % over the weekly returns."""
+    return least_cvar(_returns(case, "minimum_cvar"), case.region, case.total)
+
+
+def maximum_sharpe(case: Case) -> Floats:
+    """Return the weights of the highest Sharpe ratio, with means shrunk after Jorion (1986)."""
+    means = shrunk_means(_returns(case, "maximum_sharpe"), case.covariance)
+    return best_ratio(means, case.covariance, case.region, case.total)
+
+
+def black_litterman(case: Case) -> Floats:
+    """Return the weights of the highest Sharpe ratio, with what the market implies moved by the user's views."""
+    market = None if case.market_values is None else _market_weights(case)
+    symbols = case.region.names.symbols
+    views = [each for each in case.views if {each.symbol, each.against or each.symbol} <= set(symbols)]
+    means = posterior_means(case.covariance, symbols, views, market)
+    return best_ratio(means, case.covariance, case.region, case.total)
+
+
+def index_rule(case: Case) -> Floats:
+    """Return the weights of a REMX-like index over the names, see index_rule.py; today only, for it is by size.
+
+    Caps that hold too little give way by the rule; the theme's own limits are kept in any case.
     """
-    from scipy.cluster.hierarchy import leaves_list, linkage
-    from scipy.spatial.distance import squareform
-
-    n = len(covariance)
-    if n == 1:
-        return np.ones(1)
-    deviation = np.sqrt(np.diag(covariance))
-    # rounded as PyPortfolioOpt rounds, so that ties fall alike
-    correlation = np.round(covariance / np.outer(deviation, deviation), 6)
-    distance = np.sqrt(np.clip((1.0 - correlation) / 2.0, 0.0, 1.0))
-    np.fill_diagonal(distance, 0.0)
-    order = leaves_list(linkage(squareform(distance, checks=False), "single"))
-    ordered = covariance[np.ix_(order, order)]
-    weights = np.ones(n)
-    spans = [(0, n)]
-    while spans:
-        start, end = spans.pop()
-        middle = start + (end - start) // 2
-        left, right = _cluster_variance(ordered, start, middle), _cluster_variance(ordered, middle, end)
-        weights[start:middle] *= 1.0 - left / (left + right)
-        weights[middle:end] *= left / (left + right)
-        spans += [(a, b) for a, b in ((start, middle), (middle, end)) if b - a > 1]
-    result = np.empty(n)
-    result[order] = weights
-    return result
+    weights = index_review(case).weights
+    raw = np.array([weights.get(symbol, 0.0) for symbol in case.region.names.symbols])
+    return nearest(raw, case.region, case.total)
 
 
-def _cluster_variance(covariance: Floats, start: int, end: int) -> float:
-    """Return the variance of the inverse-variance portfolio of a run of symbols."""
-    block = covariance[start:end, start:end]
-    weights = 1.0 / np.diag(block)
-    weights /= weights.sum()
-    return float(weights @ block @ weights)
+def index_review(case: Case) -> IndexReview:
+    """Return the index's review of the names; what is held now is what sits in it."""
+    if not case.candidates or case.market_values is None:
+        raise UserError("index_rule weighs by market value, known of today only: use --fundamentals")
+    held = case.region.names.held
+    symbols = case.region.names.symbols
+    sitting = () if held is None else [s for s, w in zip(symbols, held, strict=True) if w > 0]
+    return review(load_index_rule(), case.candidates, sitting)
 
 
-def minimum_variance(covariance: Floats, limits: Limits) -> Floats:
-    """Return the long-only weights of least variance within the limits, by PyPortfolioOpt.
+def _returns(case: Case, method: str) -> Floats:
+    if case.returns is None:
+        raise UserError(f"{method} needs returns")
+    return case.returns
 
-    Where the caps cannot hold all the wealth, what they can hold is spread at least variance. Sums to 1.
-    """
-    from pypfopt import EfficientFrontier
 
-    room = min(1.0, limits.capacity())
-    if len(covariance) == 1 or room < 1e-9:
-        return equal(covariance, limits)
-    # the problem is scaled to variances near 1 and weights summing to 1, where the solver is most exact
-    scaled = pd.DataFrame(covariance / np.diag(covariance).mean())
-    frontier = EfficientFrontier(None, scaled, weight_bounds=(0.0, min(1.0, limits.max_weight / room)))
-    for groups, cap in ((limits.issuers, limits.max_weight), (limits.segments, limits.max_segment_weight)):
-        if cap < room and len(set(groups)) < len(groups):
-            upper = {name: cap / room for name in groups}
-            frontier.add_sector_constraints(dict(enumerate(groups)), {name: 0.0 for name in groups}, upper)
-    frontier.min_volatility()
-    weights = np.asarray(frontier.weights, dtype=float)
-    weights[weights < DUST] = 0.0
-    result: Floats = weights / weights.sum()
-    return result
+def _market_weights(case: Case) -> Floats:
+    if case.market_values is None:
+        raise UserError(
+            "market values are known of today only: use them in `screener build` with --fundamentals"
+        )
+    values = case.market_values
+    missing = [s for s, v in zip(case.region.names.symbols, values, strict=True) if not v > 0]
+    if missing:
+        raise UserError(f"no market value is stated for {', '.join(missing)}")
+    return np.asarray(values / values.sum())
 
 
 METHODS: dict[str, Method] = {
     "equal": equal,
+    "market_value": market_value,
     "inverse_volatility": inverse_volatility,
     "equal_risk_contribution": equal_risk_contribution,
+    "risk_budgets": risk_budgets,
     "hierarchical_risk_parity": hierarchical_risk_parity,
     "minimum_variance": minimum_variance,
+    "maximum_diversification": maximum_diversification,
+    "minimum_cvar": minimum_cvar,
+    "maximum_sharpe": maximum_sharpe,
+    "black_litterman": black_litterman,
+    "index_rule": index_rule,
 }
+TODAY_ONLY = ("market_value", "index_rule")
 
 
 def method_named(name: str) -> Method:

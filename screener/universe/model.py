@@ -189,6 +189,8 @@ class Theme:
     method: str = "equal_risk_contribution"
     max_weight: float = 0.10  # per issuer, fraction of the portfolio
     max_segment_weight: float = 1.0
+    limits: tuple[str, ...] = ()  # further ones, sentences of portfolio/limits.py
+    risk_budgets: tuple[str, ...] = ()  # such as "segment mining = 30%", of portfolio/risk_budget.py
     benchmark: str = ""  # a benchmark symbol of the universe
     known_from: date | None = None  # the theme was an idea from here on; earlier results are hindsight
     note: str = ""

@@ -141,6 +141,8 @@ def _theme(key: str, table: Table, segments: Segments, listed: Listed) -> Theme:
         method=table.matching("method", KEY, "inverse_volatility"),
         max_weight=_limit(table, "max_weight"),
         max_segment_weight=_limit(table, "max_segment_weight"),
+        limits=table.words("limits"),
+        risk_budgets=table.words("risk_budgets"),
         benchmark=benchmark,
         known_from=table.day("known_from"),
         note=table.text("note", required=False),

@@ -177,7 +177,9 @@ def test_backtest_reports_theme_and_benchmark(run: Run, sample: list[str]) -> No
 def test_every_backtest_says_what_it_proves(run: Run, sample: list[str]) -> None:
     ran = run("backtest", "magnets", *sample)
     assert "90% of redrawn records: CAGR" in ran.out and "before 2025-11-02 it is hindsight" in ran.out
-    assert re.search(r"the true Sharpe is above 0 with \d+% after \d\.\d years; for 95%: [\d.]+ years", ran.out)
+    assert re.search(
+        r"the true Sharpe is above 0 with \d+% after \d\.\d years; for 95%: [\d.]+ years", ran.out
+    )
     validity = json.loads(run("backtest", "magnets", *sample, "--json").out)["data"]
     validity = next(iter(validity.values())) if "validity" not in validity else validity
     assert 0 <= validity["validity"]["probabilistic_sharpe"] <= 1

@@ -7,16 +7,26 @@ import pytest
 
 from screener.errors import UserError
 from screener.market.panel import PricePanel
-from screener.portfolio.build import BuildSettings, build
+from screener.portfolio.build import BuildSettings, Known, build
 from screener.portfolio.weighting import METHODS
 from screener.universe.model import Instrument, Rule, Theme
 
+KNOWN = Known(market_values={f"S{number:02d}": 1e9 for number in range(12)})
 THEME = Theme("test", "Test", "テスト", Rule(tags=("core",)), max_weight=1.0)
 
 
 def instrument(symbol: str, segment: str = "mining", issuer: str = "") -> Instrument:
     return Instrument(
-        symbol, symbol, symbol, issuer or symbol.lower(), "equity", "XNYS", "USD", "US", segment
+        symbol,
+        symbol,
+        symbol,
+        issuer or symbol.lower(),
+        "equity",
+        "XNYS",
+        "USD",
+        "US",
+        segment,
+        purity="pure-play",
     )
 
 
@@ -43,7 +53,7 @@ def edited(panel: PricePanel, prices: pd.DataFrame) -> PricePanel:
 @pytest.mark.parametrize("method", list(METHODS))
 def test_weights_cash_and_risk_contributions_make_one(method: str) -> None:
     panel = panel_of()
-    made = build(replace(THEME, method=method), members_of(panel), panel, BuildSettings())
+    made = build(replace(THEME, method=method), members_of(panel), panel, BuildSettings(), KNOWN)
     assert made.weights.sum() + made.cash == pytest.approx(1.0, abs=1e-9)
     assert made.risk_contributions.sum() == pytest.approx(1.0, abs=1e-9)
     assert made.decided_on == panel.sessions[-1].date()
@@ -61,7 +71,7 @@ def test_caps_per_issuer_and_segment_hold(method: str) -> None:
     panel = panel_of(10)
     theme = replace(THEME, method=method, max_weight=0.15, max_segment_weight=0.55)
     members = members_of(panel)
-    made = build(theme, members, panel, BuildSettings())
+    made = build(theme, members, panel, BuildSettings(), KNOWN)
     segment = pd.Series({each.symbol: each.segment for each in members})
     assert made.weights.max() <= 0.15 + 1e-9
     assert made.weights.groupby(segment).sum().max() <= 0.55 + 1e-9
@@ -107,7 +117,7 @@ def test_without_an_eligible_name_all_is_cash_and_said() -> None:
 @pytest.mark.parametrize("names", [1, 2])
 def test_one_or_two_names_work(method: str, names: int) -> None:
     panel = panel_of(names)
-    made = build(replace(THEME, method=method), members_of(panel), panel, BuildSettings())
+    made = build(replace(THEME, method=method), members_of(panel), panel, BuildSettings(), KNOWN)
     assert made.weights.sum() == pytest.approx(1.0)
 
 
@@ -120,8 +130,8 @@ def test_prices_after_the_decision_change_nothing(method: str) -> None:
     prices = panel.prices.copy()
     prices.loc[later] *= np.exp(rng.normal(0, 0.5, (int(later.sum()), len(panel.symbols))))
     theme = replace(THEME, method=method, max_weight=0.4)
-    one = build(theme, members_of(panel), panel.until(day), BuildSettings())
-    other = build(theme, members_of(panel), edited(panel, prices).until(day), BuildSettings())
+    one = build(theme, members_of(panel), panel.until(day), BuildSettings(), KNOWN)
+    other = build(theme, members_of(panel), edited(panel, prices).until(day), BuildSettings(), KNOWN)
     pd.testing.assert_series_equal(one.weights, other.weights, rtol=0, atol=0)
 
 
