@@ -35,6 +35,7 @@ class Bars:
     source: str
     fetched_at: datetime  # UTC
     synthetic: bool = False
+    notes: tuple[str, ...] = ()  # what the source has to say of this fetch, such as a newest row it dropped
 
     def __post_init__(self) -> None:
         index = self.table.index

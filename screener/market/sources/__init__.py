@@ -65,6 +65,8 @@ class SourceSettings:
     folder: Path | None = None  # files: where the files lie
     seed: int = 7  # sample
     base_url: str = ""  # yahoo: an address that stands in for Yahoo's hosts, for tests
+    cache: Path | None = None  # yahoo: where yfinance keeps cookies and time zones; None: in memory
+    budget: int | None = None  # yahoo: most requests in one run
 
 
 def open_source(name: str, settings: SourceSettings) -> PriceSource:

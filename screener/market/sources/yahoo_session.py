@@ -68,6 +68,8 @@ class RecordingSession(Session[Response]):
         options: dict[Any, Any] = {CurlOpt.NOPROXY: "*"} if stand_in else {}
         super().__init__(impersonate="chrome", curl_options=options)
         self.chart: Answer | None = None  # forgotten by yahoo.py before each symbol
+        self.requests = 0  # sent so far, of all kinds
+        self.service_time: datetime | None = None  # UTC, from the newest answer's Date
         self.resting = False  # the service asked for a longer rest than we have patience
         self._pace, self._chart_seconds, self._stand_in = pace, chart_seconds, stand_in
         self._silent: set[str] = set()
@@ -81,6 +83,7 @@ class RecordingSession(Session[Response]):
         if host in self._silent:
             raise Unreached(f"{host} did not answer before and is left alone")
         self._pace.wait()
+        self.requests += 1
         seconds = self._chart_seconds if is_chart else min(SIDE_SECONDS, self._chart_seconds)
         connect = min(CONNECT_SECONDS, seconds / 2)
         kwargs["timeout"] = (connect, seconds - connect)  # curl_cffi adds the two up
@@ -96,6 +99,7 @@ class RecordingSession(Session[Response]):
             raise
         if self._stand_in:
             response.url = url
+        self.service_time = _moment(response.headers.get("Date") or "") or self.service_time
         text = response.text if is_chart else ""
         self._remember(Answer(host, asked.path, response.status_code, text, _retry_after(response), None))
         return response
