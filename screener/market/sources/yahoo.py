@@ -40,7 +40,7 @@ from screener.market.sources.yahoo_setup import Cache, Cookies, open_caches, yfi
 if TYPE_CHECKING:
     from screener.market.sources.yahoo_session import RecordingSession
 
-COLUMNS = {
+COLUMNS = {  # in the order of Bars
     "Open": "open",
     "High": "high",
     "Low": "low",
@@ -280,13 +280,18 @@ def _zone(mic: str) -> str | None:
 
 def _table(served: pd.DataFrame, request: PriceRequest) -> pd.DataFrame:
     """Return the table of Bars: rows with a close, from request.start to request.end."""
-    table = served.rename(columns=COLUMNS)[list(COLUMNS.values())].astype(float)
-    table = table.replace([np.inf, -np.inf], np.nan)
-    table["split"] = table["split"].replace(0.0, 1.0)
+    columns = list(COLUMNS.values())
+    values = served[list(COLUMNS)].to_numpy(dtype=float, copy=True)
+    values[np.isinf(values)] = np.nan
+    opened, close, volume, split = (
+        values[:, columns.index(each)] for each in ("open", "close", "volume", "split")
+    )
+    split[(split == 0) | np.isnan(split)] = 1.0
     # yfinance turns an unknown volume into 0. Currencies have none, nor have rows without a range.
-    unknown = table["volume"].eq(0) & (table["open"].isna() if request.mic else True)
-    table["volume"] = table["volume"].mask(unknown)
-    table = bars_table(carry_events(table))
+    volume[(volume == 0) & (np.isnan(opened) if request.mic else True)] = np.nan
+    table = pd.DataFrame(values, index=served.index, columns=columns, copy=False)
+    if np.isnan(close).any() or np.isnan(values[:, columns.index("dividend")]).any():
+        table = bars_table(carry_events(table.fillna({"dividend": 0.0})))
     table = table.loc[pd.Timestamp(request.start) : pd.Timestamp(request.end)]
     if table.empty:
         raise SourceError("no data", f"Yahoo has no rows from {request.start} to {request.end}")

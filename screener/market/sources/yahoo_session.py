@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import Cookie
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -99,10 +101,22 @@ class RecordingSession(Session[Response]):
             raise
         if self._stand_in:
             response.url = url
+            self._take_cookies(host, response)
         self.service_time = _moment(response.headers.get("Date") or "") or self.service_time
         text = response.text if is_chart else ""
         self._remember(Answer(host, asked.path, response.status_code, text, _retry_after(response), None))
         return response
+
+    def _take_cookies(self, host: str, response: Response) -> None:
+        """Keep a stand-in's cookies as if their host had set them: curl refuses those of another domain."""
+        for morsel in SimpleCookie(response.headers.get("Set-Cookie") or "").values():
+            domain, age = morsel["domain"] or host, int(morsel["max-age"] or 0)
+            self.cookies.jar.set_cookie(
+                Cookie(
+                    *(0, morsel.key, morsel.value, None, False, domain, True, domain.startswith(".")),
+                    *(morsel["path"] or "/", True, False, _expiry(response, age), age == 0, None, None, {}),
+                )
+            )
 
     def _remember(self, answer: Answer) -> None:
         if not answer.path.startswith(CHART):
@@ -113,6 +127,12 @@ class RecordingSession(Session[Response]):
         if answer.retry_after is not None:
             self.resting = answer.retry_after > LONGEST_PATIENCE
             self._pace.rest(0.0 if self.resting else answer.retry_after)
+
+
+def _expiry(response: Response, age: int) -> int | None:
+    """Return when a cookie ends, in seconds since 1970 by the clock of the answer's Date."""
+    now = _moment(response.headers.get("Date") or "")
+    return int(now.timestamp()) + age if now is not None and age else None
 
 
 def _retry_after(response: Response) -> float | None:

@@ -64,9 +64,17 @@ def open_caches(folder: Path | None) -> tuple[Cache, Cookies]:
             from yfinance import cache
 
         cache.set_cache_location(str(folder))
-        zones, cookies = cache._TzCache(), cache._CookieCache()
-        return Cache(zones), Cookies(cookies)
+        return Cache(_working(cache._TzCache())), Cookies(_working(cache._CookieCache()))
     return Cache(), Cookies()
+
+
+def _working(file: Any) -> Any:
+    """Open a cache here and now, before anything else touches it; None when it cannot be."""
+    try:
+        file.initialise()
+    except Exception:
+        return None
+    return file
 
 
 @contextmanager

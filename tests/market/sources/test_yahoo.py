@@ -4,7 +4,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,11 @@ def test_where_the_service_names_no_currency_the_universe_does(service: StandIn,
         ("down", "unreachable", "a web page", 4),
         ("cut", "unreachable", "missing", 2),
         ("hang", "timed out", "did not finish", 3),
+        ("consent", "unreachable", "a web page", 4),
+        ("drip", "timed out", "did not finish", 3),
+        ("reset", "unreachable", "", 2),
+        ("empty result", "no such symbol", "Yahoo knows no S0", 1),
+        ("wrong zone", "malformed", "by Asia/Tokyo, the exchange keeps America/New_York", 1),
         ("empty", "malformed", "0 characters", 2),
         ("truncated", "malformed", "breaks off", 2),
         ("no timestamp", "malformed", "lacks 'timestamp'", 2),
@@ -261,6 +266,56 @@ def test_each_failure_has_its_outcome_and_its_number_of_attempts(
     assert f"({attempts} attempts)" in str(error) or attempts == 1
     assert time.naps == [2.0, 4.0, 8.0][: attempts - 1]  # the pause grows; chance was 1 throughout
     assert len(served(yahoo, ask("S1")).table) == 30
+
+
+def test_another_name_of_the_same_clock_is_no_fault(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["S0"] = Listing(table_of(), zone="America/Detroit")
+    assert len(served(yahoo, ask("S0")).table) == 30
+
+
+def test_a_newest_row_without_prices_is_dropped_and_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "newest null")
+    bars = served(yahoo, ask("S0"))
+    dropped = service.listings["S0"].table.index[-1]
+    assert bars.table.index[-1] < dropped
+    assert bars.notes == (f"newest row dropped: {dropped.date()} has a volume and no prices",)
+    assert served(yahoo, ask("S1")).notes == ()
+
+
+def test_a_budget_that_is_spent_ends_the_asking(service: StandIn, time: Time) -> None:
+    yahoo = YahooSource(service.url, replace(QUICK, budget=5), time.waiting())
+    for number in range(3):  # the first costs a cookie and a crumb beside it
+        served(yahoo, ask(f"S{number}"))
+    error = refusal(yahoo, ask("S3"))
+    assert (error.outcome, len(service.seen)) == ("rate limited", 5)
+    assert str(error) == "not asked: the 5 requests of this run are spent; run again to go on"
+
+
+def test_yfinances_caches_lie_where_they_are_told_and_save_the_next_run_a_cookie(
+    service: StandIn, tmp_path: Path, time: Time
+) -> None:
+    for asked_for_cookies in (1, 0):
+        forget_yfinance()
+        service.seen.clear()
+        yahoo = YahooSource(service.url, QUICK, time.waiting(), tmp_path / "yfinance")
+        for number in range(3):
+            served(yahoo, ask(f"S{number}"))
+        assert [each.host for each in service.seen].count("fc.yahoo.com") == asked_for_cookies
+    folder = tmp_path / "yfinance" / yahoo.identity.replace(":", "-")
+    assert {each.name for each in folder.iterdir()} >= {"cookies.db", "tkr-tz.db"}
+    assert folder.stat().st_mode & 0o077 == 0  # cookies are pickles
+
+
+@pytest.mark.parametrize("name", ["cookies.db", "tkr-tz.db"])
+def test_a_broken_cache_of_yfinances_costs_no_symbol(
+    service: StandIn, tmp_path: Path, time: Time, name: str
+) -> None:
+    yahoo = YahooSource(service.url, QUICK, time.waiting(), tmp_path)
+    folder = tmp_path / yahoo.identity.replace(":", "-")
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"no database at all" * 100)
+    assert len(served(yahoo, ask("S0")).table) == 30
+    assert refusal(yahoo, ask("NOPE", mic="XXXX")).outcome == "no such symbol"  # yfinance asks for its zone
 
 
 def test_an_unknown_symbol_is_no_such_symbol(yahoo: YahooSource, time: Time) -> None:
@@ -447,8 +502,6 @@ def test_every_request_reaches_the_stand_in_and_knows_its_host(service: StandIn,
         "fc.yahoo.com",
         "query1.finance.yahoo.com",
         "query2.finance.yahoo.com",
-        "guce.yahoo.com",
-        "consent.yahoo.com",
     }
 
 
