@@ -36,7 +36,7 @@ from screener.market.store_rows import (
     read_bars,
     until,
 )
-from screener.market.store_schema import Connection, opened, prepare
+from screener.market.store_schema import SCHEMA, Connection, layout_of, opened, prepare
 from screener.market.verdicts import Verdict
 
 HASH = "SELECT coalesce(bit_xor(hash(t)), 0), count(*) FROM {} t"
@@ -46,14 +46,14 @@ FIRST, LAST = date(1900, 1, 1), date(9999, 1, 1)
 class Store:
     """An open price store. Use `with Store.open(path) as store:`.
 
-    No connection outlives one read or one write, so readers and the writer take turns within moments; a
-    writer holds the writer's lock for as long as its store is open.
+    A writer holds the writer's lock for as long as its store is open, but a connection only for the moment of
+    one read or write, so that readers get in between. A reader should close its store soon: the writer waits.
     """
 
-    def __init__(self, path: Path, patience: Patience, writable: bool) -> None:
-        """Take a store that `open` has prepared."""
+    def __init__(self, path: Path, patience: Patience, reader: Connection | None) -> None:
+        """Take a store that `open` has prepared; `reader` is None for one that may be written."""
         self.path = path
-        self._patience, self._writable = patience, writable
+        self._patience, self._reader = patience, reader
 
     @staticmethod
     @contextmanager
@@ -75,8 +75,16 @@ class Store:
                 raise UserError(
                     f"--store: {path} cannot be written ({error.strerror}); name another place"
                 ) from None
-            prepare(path, patience, locked=not read_only)
-            yield Store(path, patience, not read_only)
+            if not read_only:
+                prepare(path, patience, locked=True)
+                yield Store(path, patience, None)
+                return
+            reader = held.enter_context(opened(path, patience, read_only=True))
+            if layout_of(reader, path) != SCHEMA:
+                held.close()
+                prepare(path, patience, locked=False)
+                reader = held.enter_context(opened(path, patience, read_only=True))
+            yield Store(path, patience, reader)
 
     def load(
         self,
@@ -201,12 +209,15 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        if self._reader is not None:
+            yield self._reader
+            return
         with opened(self.path, self._patience, read_only=True) as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        if not self._writable:
+        if self._reader is not None:
             raise ValueError("this store was opened for reading")
         with opened(self.path, self._patience) as connection:
             connection.execute("BEGIN")

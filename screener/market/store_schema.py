@@ -119,8 +119,9 @@ def opened(path: Path, patience: Patience, *, read_only: bool = False) -> Iterat
     try:
         yield connection
         connection.close()  # writes what is left to the file, and may find the disk full
-    except (duckdb.IOException, duckdb.FatalException) as error:
-        raise _failure(path, error) from error
+    except duckdb.Error as error:
+        failed = isinstance(error, duckdb.IOException | duckdb.FatalException) or "No space" in str(error)
+        raise (_failure(path, error) if failed else error) from None
     finally:
         connection.close()
 
@@ -136,7 +137,7 @@ def _patiently(connect: Callable[[], Connection], path: Path, patience: Patience
             ) from None
         except duckdb.Error as error:
             reason = str(error)
-            taken = "lock" in reason.lower() or "different configuration" in reason
+            taken = "Could not set lock" in reason or "different configuration" in reason
             if not taken:
                 raise _failure(path, error) from error
             if patience.clock() >= deadline:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from screener.errors import SourceError, UserError
 from screener.market.bars import Bars, bars_table
-from screener.market.sessions import sessions_between
 from screener.market.refresh import refresh
+from screener.market.sessions import sessions_between
 from screener.market.sources import PriceRequest
 from screener.market.store import Store, content_hash
 
@@ -247,15 +247,6 @@ def test_a_file_that_is_no_store_is_named_and_left_alone(tmp_path: Path) -> None
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"), Store.open(tmp_path / "file" / "prices.duckdb"):
-        pass
-
-
-def test_a_store_of_another_layout_is_refused(path: Path) -> None:
-    with Store.open(path):
-        pass
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE about SET schema_version = 99")
-    with pytest.raises(UserError, match="layout 99"), Store.open(path):
         pass
 
 
