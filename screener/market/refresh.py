@@ -100,8 +100,12 @@ def _plan(source: PriceSource, request: PriceRequest, known: Series | None, now:
     """Return what to ask for, None when all of it is stored."""
     end = min(request.end, last_completed(request.mic, now))
     version = source.version(request)
-    if known is None or known.version != version or known.covered_from > request.start:
-        start = request.start if known is None else min(request.start, known.covered_from)
+    if known is None:
+        return _Plan(replace(request, end=end), version, known, True)
+    if known.version != version or known.covered_from > request.start:
+        start = min(request.start, known.covered_from)
+        # what was stored beyond an earlier as-of date is asked for too, to have it all on one basis
+        end = max(end, min(known.covered_to, last_completed(request.mic, now)))
         return _Plan(replace(request, start=start, end=end), version, known, True)
     if known.covered_to >= end:
         return None
@@ -123,13 +127,13 @@ def _updates(store: Store, source: PriceSource, plans: Sequence[_Plan], now: dat
         symbol = plan.request.symbol
         try:
             served = source.fetch(plan.request, now)
-            kept = _table(stored.get(symbol), plan.request.start)
+            kept = _table(stored.get(symbol), plan.request)
             if not plan.whole and plan.known is not None and _restated(plan.known, kept, served):
                 plan = _Plan(
                     replace(plan.request, start=plan.known.covered_from), plan.version, plan.known, True
                 )
                 served = source.fetch(plan.request, now)
-                kept = _table(store.load(source.identity, [symbol]).get(symbol), plan.request.start)
+                kept = _table(store.load(source.identity, [symbol]).get(symbol), plan.request)
         except SourceError as error:
             yield Update(symbol, error.outcome, str(error))
         else:
@@ -198,10 +202,11 @@ def _sessions_before(mic: str, day: date) -> date:
     return first
 
 
-def _table(bars: Bars | None, start: date) -> pd.DataFrame:
+def _table(bars: Bars | None, request: PriceRequest) -> pd.DataFrame:
+    """Return the stored rows of the span asked for: what lies outside is neither confirmed nor withdrawn."""
     if bars is None:
         return pd.DataFrame(columns=list(COLUMNS), index=as_sessions([]), dtype=float)
-    return bars.table[bars.table.index >= pd.Timestamp(start)]
+    return bars.table.loc[pd.Timestamp(request.start) : pd.Timestamp(request.end)]
 
 
 def _differs(

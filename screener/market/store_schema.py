@@ -51,9 +51,14 @@ CREATE TABLE fetches (
   series INTEGER, fetched_at TIMESTAMP, outcome VARCHAR, detail VARCHAR, written INTEGER, currency VARCHAR,
   covered_from DATE, covered_to DATE, version VARCHAR, whole_at TIMESTAMP);
 INSERT INTO fetches
+  SELECT s.id, b.fetched_at, 'fetched', '', count(*), s.currency, s.covered_from, max(b.session), s.version,
+    b.fetched_at
+  FROM old_bars b JOIN old_series s USING (source, symbol) WHERE b.fetched_at <> s.fetched_at GROUP BY ALL;
+INSERT INTO fetches
   SELECT id, s.fetched_at, 'fetched', CASE outcome WHEN 'fetched' THEN detail ELSE '' END,
-    (SELECT count(*) FROM old_bars b WHERE b.source = s.source AND b.symbol = s.symbol), currency,
-    covered_from, covered_to, version, s.fetched_at
+    (SELECT count(*) FROM old_bars b
+     WHERE b.source = s.source AND b.symbol = s.symbol AND b.fetched_at = s.fetched_at),
+    currency, covered_from, covered_to, version, s.fetched_at
   FROM old_series s ORDER BY id;
 CREATE TABLE verdicts (
   source VARCHAR, symbol VARCHAR, session DATE, decision VARCHAR, reason VARCHAR, close DOUBLE,
