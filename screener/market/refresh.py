@@ -126,18 +126,27 @@ def _updates(store: Store, source: PriceSource, plans: Sequence[_Plan], now: dat
     for plan in plans:
         symbol = plan.request.symbol
         try:
-            served = source.fetch(plan.request, now)
+            served = _in_its_currency(plan, source.fetch(plan.request, now))
             kept = _table(stored.get(symbol), plan.request)
             if not plan.whole and plan.known is not None and _restated(plan.known, kept, served):
                 plan = _Plan(
                     replace(plan.request, start=plan.known.covered_from), plan.version, plan.known, True
                 )
-                served = source.fetch(plan.request, now)
+                served = _in_its_currency(plan, source.fetch(plan.request, now))
                 kept = _table(store.load(source.identity, [symbol]).get(symbol), plan.request)
         except SourceError as error:
             yield Update(symbol, error.outcome, str(error))
         else:
             yield _difference(plan, kept, served, now)
+
+
+def _in_its_currency(plan: _Plan, served: Bars) -> Bars:
+    """Return the bars, or raise SourceError when they left the currency that universe and store agree on."""
+    stated, known = plan.request.currency, plan.known
+    if stated and known is not None and known.currency == stated and served.currency not in ("", stated):
+        problem = f"quoted in {served.currency}; the universe and all that is stored say {stated}"
+        raise SourceError("malformed", problem)
+    return served
 
 
 def _difference(plan: _Plan, stored: pd.DataFrame, served: Bars, now: datetime) -> Update:

@@ -210,6 +210,15 @@ def test_a_currency_that_the_universe_does_not_expect_is_said_and_kept(path: Pat
         assert store.load("vendor", ["AAA"], known_at=NOW)["AAA"].currency == "GBp"
 
 
+def test_a_currency_that_flips_away_from_universe_and_store_is_refused(path: Path, vendor: Careless) -> None:
+    first(path, vendor)
+    vendor.currency = "GBp"
+    assert again(path, vendor) == "quoted in GBp; the universe and all that is stored say USD"
+    with Store.open(path, read_only=True) as store:
+        bars = store.load("vendor", ["AAA"])["AAA"]
+    assert bars.currency == "USD" and bars.table.index[-1].date() == date(2026, 7, 2)
+
+
 def test_an_earlier_as_of_date_withdraws_nothing_that_is_stored_beyond_it(
     path: Path, vendor: Careless
 ) -> None:

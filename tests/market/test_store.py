@@ -199,9 +199,9 @@ def test_sources_never_mix(path: Path) -> None:
 def test_a_changed_currency_replaces_the_series(path: Path) -> None:
     vendor = Vendor()
     with Store.open(path) as store:
-        refresh(store, vendor, [until(date(2026, 7, 2))], NOW)
+        refresh(store, vendor, [replace(until(date(2026, 7, 2)), currency="GBp")], NOW)
         vendor.currency, vendor.level = "GBp", 100.0
-        refresh(store, vendor, [SPAN], NOW + timedelta(hours=1))
+        refresh(store, vendor, [replace(SPAN, currency="GBp")], NOW + timedelta(hours=1))
         bars = store.load("vendor", ["AAA"])["AAA"]
     assert bars.currency == "GBp" and bars.table["close"].min() >= 10_000
 

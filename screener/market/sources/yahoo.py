@@ -32,8 +32,8 @@ from screener.market.sources.yahoo_answers import (
     Miss,
     check_zone,
     dividends_in_quote_unit,
+    dropped_rows,
     judge,
-    newest_row_dropped,
 )
 from screener.market.sources.yahoo_setup import Cache, Cookies, open_caches, yfinance_our_way
 
@@ -158,7 +158,7 @@ class YahooSource:
             currency=currency or request.currency,
             source=self.identity,
             fetched_at=now,
-            notes=tuple(each for each in [newest_row_dropped(served)] if each),
+            notes=dropped_rows(served),
         )
 
     def fundamentals(self, symbol: str) -> tuple[dict[str, float], str, str]:

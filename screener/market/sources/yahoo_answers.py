@@ -127,9 +127,17 @@ def _offset(zone: str, day: str) -> object:
     return pd.Timestamp(day, tz=zone).utcoffset()
 
 
-def newest_row_dropped(served: pd.DataFrame) -> str:
-    """Return a sentence when the newest row has a volume or nothing at all, and no close; else ""."""
-    if not len(served) or pd.notna(served["Close"].iloc[-1]):
-        return ""
-    day, volume = served.index[-1].date(), served["Volume"].iloc[-1]
-    return f"newest row dropped: {day} has {'a volume' if volume > 0 else 'no volume'} and no prices"
+def dropped_rows(served: pd.DataFrame) -> tuple[str, ...]:
+    """Return what is to be said of rows without a close, which are left out: the newest one, and the others."""
+    empty = served.index[served["Close"].isna()]
+    if not len(empty):
+        return ()
+    said, others = [], empty
+    if empty[-1] == served.index[-1]:
+        volume = served["Volume"].iloc[-1]
+        had = "a volume" if volume > 0 else "no volume"
+        said.append(f"newest row dropped: {empty[-1].date()} has {had} and no prices")
+        others = empty[:-1]
+    if len(others):
+        said.append(f"rows without prices left out: {len(others)}, the newest of {others[-1].date()}")
+    return tuple(said)
