@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from screener.cli.show import PARTIAL, finish, print_banner, print_json, progres
 if TYPE_CHECKING:
     from screener.api import Request
     from screener.market.refresh import SymbolOutcome
+    from screener.market.store_files import Moved
 
 app = typer.Typer(help="The price store: bring it up to date, see what it holds.", no_args_is_help=True)
 
@@ -87,6 +89,34 @@ def accept(request: Request, symbol: SymbolArgument, session: DateArgument, reas
 def reject(request: Request, symbol: SymbolArgument, session: DateArgument, reason: ReasonOption) -> None:
     """Leave a bar out of every panel. Example: screener prices reject UUUU 2010-05-24 --reason "no such trade"."""
     _judge(request, symbol, session, "reject", reason)
+
+
+FolderArgument = Annotated[Path, typer.Argument(help="The folder of the export.", show_default=False)]
+
+
+@app.command("export")
+@with_request
+def export(request: Request, folder: FolderArgument) -> None:
+    """Write the whole store as Parquet, partitioned by year. Example: screener prices export backup."""
+    from screener.api import export_prices
+
+    _tell_moved(export_prices(request, folder), "written")
+    say(str(folder))
+
+
+@app.command("import")
+@with_request
+def import_(request: Request, folder: FolderArgument) -> None:
+    """Add what an export holds and the store lacks. Example: screener prices import backup."""
+    from screener.api import import_prices
+
+    _tell_moved(import_prices(request, folder), "added")
+    say(str(request.store))
+
+
+def _tell_moved(moved: Moved, what: str) -> None:
+    counted = ", ".join(f"{count:,} {name}" for name, count in moved.rows.items())
+    say(f"{counted} {what}")
 
 
 def _judge(request: Request, symbol: str, session: date, decision: str, reason: str) -> None:

@@ -27,6 +27,7 @@ from screener.market.refresh import refresh as refresh_store
 from screener.market.sessions import sessions_between
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
 from screener.market.store import Store, content_hash
+from screener.market.store_files import Moved, is_export
 from screener.market.store_lock import Patience
 from screener.market.verdicts import Verdict, apply_verdicts
 from screener.universe.load import find_universe, load_universe, universe_warnings
@@ -208,6 +209,18 @@ def judge(request: Request, symbol: str, session: date, decision: str, reason: s
     return verdict
 
 
+def export_prices(request: Request, folder: Path) -> Moved:
+    """Write the whole store, all sources and versions, into Parquet files in a folder."""
+    with _open_store(request, read_only=True) as store:
+        return store.export(folder)
+
+
+def import_prices(request: Request, folder: Path) -> Moved:
+    """Add to the store what an export holds and it lacks."""
+    with _open_store(request) as store:
+        return store.take_in(folder)
+
+
 def _universe(request: Request) -> Universe:
     return load_universe(find_universe(request.universe))
 
@@ -248,7 +261,7 @@ def _stored(
     request: Request, source: PriceSource, wanted: list[PriceRequest], progress: Progress | None
 ) -> tuple[dict[str, SymbolOutcome], dict[str, Bars], tuple[Verdict, ...]]:
     """Return what a refresh did (nothing when offline), the bars, and what the user said of them."""
-    if request.offline and not request.store.exists():
+    if request.offline and not is_export(request.store) and not request.store.exists():
         return {}, {}, ()
     symbols = [each.symbol for each in wanted]
     with _open_store(request, read_only=request.offline) as store:

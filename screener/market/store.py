@@ -20,6 +20,7 @@ import pandas as pd
 
 from screener.errors import UserError
 from screener.market.bars import COLUMNS, Bars, as_sessions
+from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
     DAYS,
@@ -64,6 +65,12 @@ class Store:
         when another process writes it for longer than our patience lasts.
         """
         patience = patience or Patience()
+        if is_export(path):
+            if not read_only:
+                raise UserError(f"--store: {path} is an export and is only read; add --offline")
+            with opened_export(path) as connection:
+                yield Store(path, patience, connection)
+            return
         if read_only and not path.exists():
             raise UserError(f"--store: there is no price store at {path}; run `screener prices update` first")
         with ExitStack() as held:
@@ -195,6 +202,16 @@ class Store:
             Verdict(symbol, session, decision, reason, close, given_at.replace(tzinfo=UTC))
             for symbol, session, decision, reason, close, given_at in rows
         )
+
+    def export(self, folder: Path) -> Moved:
+        """Write everything into Parquet files in a folder; see store_files.py."""
+        with self._reading() as connection:
+            return export_tables(connection, folder)
+
+    def take_in(self, folder: Path) -> Moved:
+        """Add what an export holds and this store lacks, in one transaction."""
+        with self._writing() as connection:
+            return import_tables(connection, folder)
 
     def checksum(self) -> dict[str, str]:
         """Return a hash of each table's content; reading every block, DuckDB verifies its own checksums too.
