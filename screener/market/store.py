@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import UserError
-from screener.market.bars import COLUMNS, Bars, as_sessions
+from screener.market.bars import COLUMNS, Bars
 from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
@@ -41,6 +41,7 @@ from screener.market.store_schema import SCHEMA, Connection, layout_of, opened, 
 from screener.market.verdicts import Verdict
 
 HASH = "SELECT coalesce(bit_xor(hash(t)), 0), count(*) FROM {} t"
+NAMES = pd.Index(list(COLUMNS))
 FIRST, LAST = date(1900, 1, 1), date(9999, 1, 1)
 
 
@@ -120,8 +121,8 @@ class Store:
             # views of one block: nobody writes to the tables of Bars
             table = pd.DataFrame(
                 block[:, first:last].T,
-                index=as_sessions(sessions[first:last]),
-                columns=list(COLUMNS),
+                index=pd.DatetimeIndex(sessions[first:last], name="session", copy=False),
+                columns=NAMES,
                 copy=False,
             )
             bars[symbol] = Bars(symbol, table, facts.currency, source, facts.fetched_at, facts.synthetic)

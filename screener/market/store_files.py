@@ -23,7 +23,6 @@ from screener.market.bars import COLUMNS
 from screener.market.store_schema import SCHEMA, TABLES, Connection
 
 FORMAT, LABEL = "screener.prices/1", "screener.json"
-BARS = f"source, symbol, session, {', '.join(COLUMNS)}, fetched_at"
 FETCHES = "outcome, detail, written, currency, covered_from, covered_to, version, whole_at"
 OUT = {
     "bars": f"""
@@ -109,9 +108,10 @@ def export_tables(connection: Connection, folder: Path) -> Moved:
 
 
 def import_tables(connection: Connection, folder: Path) -> Moved:
-    """Add what an export holds and the store lacks; run inside a transaction, on a connection of its own. What is stored stays as it is.
+    """Add what an export holds and the store lacks; what is stored stays as it is.
 
-    Raises UserError when the folder is no export, is damaged, or contradicts what is stored.
+    connection: one of its own, inside a transaction. Raises UserError when the folder is no export, is
+    damaged, or contradicts what is stored.
     """
     label = _label((folder / LABEL).read_text(encoding="utf-8") if (folder / LABEL).is_file() else "", folder)
     try:

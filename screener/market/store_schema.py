@@ -103,12 +103,13 @@ def prepare(path: Path, patience: Patience, *, locked: bool) -> None:
 
 def layout_of(connection: Connection, path: Path) -> int:
     """Return the layout's number, 0 for an empty file. Raises UserError for a layout we cannot read."""
-    tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    if not tables:
-        return 0
-    if not {"about", "bars", "series"} <= tables:
-        raise UserError(f"--store: {path} is not a price store of ours; name another file")
-    ((version,),) = connection.execute("SELECT max(schema_version) FROM about").fetchall()
+    try:
+        ((version,),) = connection.execute("SELECT max(schema_version) FROM about").fetchall()
+        connection.execute("SELECT symbol FROM series LIMIT 0").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        if not connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+            return 0
+        raise UserError(f"--store: {path} is not a price store of ours; name another file") from None
     if not isinstance(version, int) or not 1 <= version <= SCHEMA:
         raise UserError(
             f"--store: {path} has layout {version}, this screener knows up to {SCHEMA}; "
