@@ -154,11 +154,7 @@ def _difference(plan: _Plan, stored: pd.DataFrame, served: Bars, now: datetime) 
     request, known = plan.request, plan.known
     # a source may serve more than was asked for, such as the bar of a session still open
     table = served.table[served.table.index <= pd.Timestamp(request.end)]
-    fresh = table.loc[table.index.difference(stored.index)]
-    shared = table.index.intersection(stored.index)
-    changed = table.loc[shared][_differs(stored.loc[shared], table.loc[shared])]
-    withdrawn = stored.loc[stored.index.difference(table.index), []].reindex(columns=list(COLUMNS))
-    rows = pd.concat([each for each in (fresh, changed, withdrawn) if len(each)] or [fresh])
+    rows, restatement = _news(stored, table)
     series = Series(
         currency=served.currency,
         covered_from=request.start if plan.whole or known is None else known.covered_from,
@@ -166,7 +162,7 @@ def _difference(plan: _Plan, stored: pd.DataFrame, served: Bars, now: datetime) 
         version=plan.version,
         whole_at=now if plan.whole or known is None else known.whole_at,
     )
-    said = [_restatement(stored, changed, withdrawn), *served.notes]
+    said = [restatement, *served.notes]
     if known is not None and known.currency != served.currency:
         said.append(f"quoted in {served.currency} now, in {known.currency} before")
     elif request.currency and served.currency not in ("", request.currency):
@@ -174,12 +170,25 @@ def _difference(plan: _Plan, stored: pd.DataFrame, served: Bars, now: datetime) 
     return Update(request.symbol, "fetched", "; ".join(each for each in said if each), series, rows)
 
 
+def _news(stored: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the rows to write, and a sentence on what changed of those that were stored."""
+    if not len(stored):
+        return table, ""
+    fresh = table.loc[table.index.difference(stored.index)]
+    shared = table.index.intersection(stored.index)
+    changed = table.loc[shared][_differs(stored.loc[shared], table.loc[shared])]
+    withdrawn = stored.loc[stored.index.difference(table.index), []].reindex(columns=list(COLUMNS))
+    rows = pd.concat([each for each in (fresh, changed, withdrawn) if len(each)] or [fresh])
+    return rows, _restatement(stored, changed, withdrawn)
+
+
 def _covered_to(plan: _Plan, table: pd.DataFrame, now: datetime) -> date:
     """Return until when nothing need be asked again: a newest session that came without a bar is asked again."""
     end = plan.request.end
     last: date = table.index[-1].date() if len(table) else plan.request.start
-    recent = _sessions_before(plan.request.mic, last_completed(plan.request.mic, now))
-    return end if plan.version or last >= end or end < recent else last
+    if plan.version or last >= end:
+        return end
+    return end if end < _sessions_before(plan.request.mic, last_completed(plan.request.mic, now)) else last
 
 
 def _gone(
