@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from screener.cli.show import Column, print_table, say
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from screener.api import Market
 
-BARS_SHOWN = 15
+BARS_SHOWN, WIDTH = 15, 80
 
 
 def status_records(table: pd.DataFrame, market: Market) -> list[dict[str, Any]]:
@@ -66,19 +67,18 @@ def print_status(table: pd.DataFrame, market: Market) -> None:
     bad = [each for each in market.findings if each.quarantined]
     if bad:
         say(f"{len(bad)} findings keep bars out; `screener prices accept SYMBOL DATE` overrules:")
-        _print_bars([[each.symbol, str(each.session), each.check, each.detail] for each in bad[:BARS_SHOWN]])
+        for each in bad[:BARS_SHOWN]:
+            _print_bar(f"{each.symbol} {each.session} {each.check}", each.detail)
         if len(bad) > BARS_SHOWN:
             say(f"… {len(bad) - BARS_SHOWN} more; --json lists all")
     if market.verdicts:
         say("decided by you:")
-        _print_bars(
-            [[each.symbol, str(each.session), each.decision + "ed", each.reason] for each in market.verdicts]
-        )
+        for verdict in market.verdicts:
+            _print_bar(f"{verdict.symbol} {verdict.session} {verdict.decision}ed", verdict.reason)
 
 
-def _print_bars(rows: list[list[str]]) -> None:
-    columns = [Column("Symbol"), Column("Session"), Column("What"), Column("Why", flexible=True)]
-    print_table(columns, rows)
+def _print_bar(which: str, why: str) -> None:
+    say(fill(f"{which}: {why}", WIDTH, initial_indent="  ", subsequent_indent="      "))
 
 
 def _row(symbol: str, row: Any) -> list[str]:

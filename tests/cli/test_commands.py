@@ -97,6 +97,7 @@ def test_help_names_every_command(run: Run) -> None:
     "command",
     [
         *("universe list", "universe show", "universe check", "prices update", "prices status"),
+        *("prices accept", "prices reject", "prices export", "prices import"),
         *("screen", "build", "backtest", "weekly", "doctor"),
     ],
 )
@@ -420,9 +421,20 @@ def test_a_source_need_not_know_a_delisted_name(run: Run, tmp_path: Path) -> Non
 
 def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    for command in ("universe list", "prices update", "screen", "build", "backtest", "weekly", "doctor"):
+    for command in (
+        "universe list",
+        "prices update",
+        "prices export",
+        "prices reject",
+        "screen",
+        "build",
+        "backtest",
+        "weekly",
+        "doctor",
+    ):
         assert f"screener {command}" in readme
-    helps = "".join(run(each, "--help").out for each in ("weekly", "screen", "build", "backtest", "doctor"))
+    asked = ("weekly", "screen", "build", "backtest", "doctor", "prices reject")
+    helps = "".join(run(*each.split(), "--help").out for each in asked)
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
 
 
