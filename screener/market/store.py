@@ -24,6 +24,8 @@ from screener.market.store_files import Moved, export_tables, import_tables, is_
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
     DAYS,
+    FIRST,
+    LAST,
     REFUSALS,
     STATUS,
     Series,
@@ -42,7 +44,6 @@ from screener.market.verdicts import Verdict
 
 HASH = "SELECT coalesce(bit_xor(hash(t)), 0), count(*) FROM {} t"
 NAMES = pd.Index(list(COLUMNS))
-FIRST, LAST = date(1900, 1, 1), date(9999, 1, 1)
 
 
 class Store:

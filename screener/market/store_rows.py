@@ -15,6 +15,7 @@ from screener.market.bars import COLUMNS
 from screener.market.store_schema import Connection
 
 CHUNK = 1 << 20  # rows taken from DuckDB at once: few enough to keep the peak of memory low
+FIRST, LAST = date(1900, 1, 1), date(9999, 1, 1)
 DAYS = 1 << 20  # more than there are days; series × DAYS + day orders bars
 
 
@@ -82,8 +83,7 @@ def read_bars(
     connection: Connection, ids: Sequence[int], start: date, end: date, known_at: datetime | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the newest version of each bar: keys (series × DAYS + day, increasing) and COLUMNS × rows."""
-    where = "series IN (SELECT unnest($ids)) AND session BETWEEN $start AND $end AND fetched_at <= $known"
-    asked: dict[str, Any] = {"ids": list(ids), "start": start, "end": end, "known": until(known_at)}
+    where, asked = _condition(ids, start, end, known_at)
     ((count,),) = connection.execute(f"SELECT count(*) FROM bars WHERE {where}", asked).fetchall()
     keys, moments = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     block = np.empty((len(COLUMNS), count))
@@ -104,6 +104,24 @@ def read_bars(
             block[row, : len(keys)] = block[row][kept]
         block = block[:, : len(keys)]
     return keys, block
+
+
+def _condition(
+    ids: Sequence[int], start: date, end: date, known_at: datetime | None
+) -> tuple[str, dict[str, Any]]:
+    """Return a WHERE with only what narrows anything: on ten million rows each term costs its tenth of a second."""
+    asked: dict[str, Any] = {"low": min(ids, default=0), "high": max(ids, default=-1)}
+    terms = ["series BETWEEN $low AND $high"]
+    if len(ids) != asked["high"] - asked["low"] + 1:
+        terms.append("series IN (SELECT unnest($ids))")
+        asked["ids"] = list(ids)
+    if (start, end) != (FIRST, LAST):
+        terms.append("session BETWEEN $start AND $end")
+        asked |= {"start": start, "end": end}
+    if known_at is not None:
+        terms.append("fetched_at <= $known")
+        asked["known"] = naive(known_at)
+    return " AND ".join(terms), asked
 
 
 def _newest(
