@@ -63,7 +63,16 @@ def everything(count: int) -> list[tuple[str, str, str]]:
     return [*names_of(count), *((pair, "", "") for pair in PAIRS)]
 
 
-def updates_of(rows: dict[str, pd.DataFrame], currencies: dict[str, str]) -> list[Update]:
+def adjusted_of(table: pd.DataFrame) -> pd.Series:
+    """Return what a vendor would serve as adjusted close: closes times the later (1 − dividend / close before)."""
+    factor = np.nan_to_num(1 - table["dividend"].to_numpy() / table["close"].shift().to_numpy(), nan=1.0)
+    later = np.append(factor[1:], 1.0)[::-1].cumprod()[::-1]
+    return table["close"] * later
+
+
+def updates_of(
+    rows: dict[str, pd.DataFrame], currencies: dict[str, str], *, whole: bool = False
+) -> list[Update]:
     """Return what a fetch would bring."""
     return [
         Update(
@@ -72,6 +81,7 @@ def updates_of(rows: dict[str, pd.DataFrame], currencies: dict[str, str]) -> lis
             "",
             Series(currencies[symbol], table.index[0].date(), table.index[-1].date(), "", NOW),
             table,
+            adjusted_of(table) if whole and symbol not in PAIRS else None,
         )
         for symbol, table in rows.items()
     ]
@@ -86,7 +96,7 @@ def write(store_path: Path, count: int, years: int) -> dict[str, float]:
             rows = {symbol: rows_of(symbol, mic, years) for symbol, mic, _ in names[first : first + 100]}
             revised = {symbol: table.tail(10).assign(volume=7.0) for symbol, table in rows.items()}
             began = time.perf_counter()
-            store.write("bench", True, updates_of(rows, currencies), NOW - timedelta(days=9))
+            store.write("bench", True, updates_of(rows, currencies, whole=True), NOW - timedelta(days=9))
             store.write("bench", True, updates_of(revised, currencies), NOW)
             spent += time.perf_counter() - began
     return {"write, s": spent, "size, MB": store_path.stat().st_size / 1e6}

@@ -267,6 +267,9 @@ def _stored(
     with _open_store(request, read_only=request.offline) as store:
         outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
         bars = store.load(source.identity, symbols, request.since, request.as_of, request.known_at)
+        if request.known_at is None:  # of the vendor's adjusted closes only the newest are kept
+            for symbol, closes in store.adjusted(source.identity, list(bars)).items():
+                bars[symbol] = replace(bars[symbol], adjusted=closes[: pd.Timestamp(request.as_of)])
         return outcomes, bars, store.verdicts(source.identity, request.known_at)
 
 

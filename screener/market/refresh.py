@@ -167,7 +167,8 @@ def _difference(plan: _Plan, stored: pd.DataFrame, served: Bars, now: datetime) 
         said.append(f"quoted in {served.currency} now, in {known.currency} before")
     elif request.currency and served.currency not in ("", request.currency):
         said.append(f"quoted in {served.currency}, the universe says {request.currency}")
-    return Update(request.symbol, "fetched", "; ".join(each for each in said if each), series, rows)
+    adjusted = served.adjusted if plan.whole else None  # of an overlap alone it is on another basis
+    return Update(request.symbol, "fetched", "; ".join(each for each in said if each), series, rows, adjusted)
 
 
 def _news(stored: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, str]:

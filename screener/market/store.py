@@ -37,6 +37,7 @@ from screener.market.store_rows import (
     insert_fetches,
     naive,
     read_bars,
+    replace_adjusted,
     until,
 )
 from screener.market.store_schema import SCHEMA, Connection, layout_of, opened, prepare
@@ -129,6 +130,23 @@ class Store:
             bars[symbol] = Bars(symbol, table, facts.currency, source, facts.fetched_at, facts.synthetic)
         return {symbol: bars[symbol] for symbol in sorted(bars)}
 
+    def adjusted(self, source: str, symbols: Sequence[str]) -> dict[str, pd.Series]:
+        """Return the vendor's adjusted close by symbol, as of the last time the whole history was asked for."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                """
+                SELECT s.symbol, a.session, a.close FROM adjusted a JOIN series s ON s.id = a.series
+                WHERE s.source = ? AND s.symbol IN (SELECT unnest(?)) ORDER BY s.symbol, a.session
+                """,
+                [source, list(symbols)],
+            ).fetchnumpy()
+        names, closes = np.asarray(rows["symbol"], dtype=object), np.asarray(rows["close"], dtype=float)
+        index = pd.DatetimeIndex(np.asarray(rows["session"]).astype("datetime64[s]"), name="session")
+        return {
+            str(names[first]): pd.Series(closes[first:last], index=index[first:last], name="adjusted")
+            for first, last in pairwise(edges_of(names))
+        }
+
     def series(self, source: str) -> dict[str, Series]:
         """Return what is known of each symbol that was ever fetched."""
         with self._reading() as connection:
@@ -148,6 +166,7 @@ class Store:
             }
             insert_bars(connection, ids, moments, updates)
             insert_fetches(connection, ids, moments, updates)
+            replace_adjusted(connection, ids, updates)
 
     def status(self, source: str, known_at: datetime | None = None) -> pd.DataFrame:
         """Return a row a symbol: first, last, rows, restated, currency, fetched_at, outcome, detail.
@@ -223,7 +242,7 @@ class Store:
         with self._reading() as connection:
             return {
                 name: "{:016x} over {} rows".format(*connection.execute(HASH.format(name)).fetchall()[0])
-                for name in ("series", "bars", "fetches", "verdicts")
+                for name in ("series", "bars", "fetches", "adjusted", "verdicts")
             }
 
     @contextmanager

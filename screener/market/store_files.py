@@ -2,7 +2,7 @@
 
     FOLDER/screener.json                     what this is, and how many rows each table has
     FOLDER/bars/year=2026/data_0.parquet     every version of every bar, with source, symbol and currency
-    FOLDER/series|fetches|verdicts/data_0.parquet
+    FOLDER/series|fetches|adjusted|verdicts/data_0.parquet
 
 `year` is the session's; rows are sorted by source, symbol and session.
 """
@@ -36,6 +36,9 @@ OUT = {
     "fetches": f"""
         SELECT source, symbol, fetched_at, {FETCHES}
         FROM fetches f JOIN series s ON s.id = f.series ORDER BY source, symbol, fetched_at""",
+    "adjusted": """
+        SELECT source, symbol, session, close FROM adjusted a JOIN series s ON s.id = a.series
+        ORDER BY source, symbol, session""",
     "verdicts": "SELECT * FROM verdicts ORDER BY source, symbol, session, given_at",
 }
 IN = {
@@ -56,6 +59,11 @@ IN = {
         FROM incoming_fetches i JOIN series s USING (source, symbol)
         ANTI JOIN fetches f ON f.series = s.id AND f.fetched_at = i.fetched_at
         ORDER BY s.id, i.fetched_at""",
+    "adjusted": """
+        INSERT INTO adjusted
+        SELECT s.id, i.session, i.close FROM incoming_adjusted i JOIN series s USING (source, symbol)
+        ANTI JOIN adjusted a ON a.series = s.id
+        ORDER BY s.id, i.session""",
     "verdicts": """
         INSERT INTO verdicts BY NAME
         FROM incoming_verdicts ANTI JOIN verdicts USING (source, symbol, session, given_at)""",

@@ -39,6 +39,9 @@ class Update:
     detail: str
     series: Series | None = None
     rows: pd.DataFrame | None = None  # only what is new, changed, or withdrawn (all NaN)
+    adjusted: pd.Series | None = (
+        None  # T: the vendor's adjusted close of the whole history; replaces the last one
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _newest(
     return newest[held[newest]]
 
 
-def edges_of(groups: npt.NDArray[np.int64]) -> list[int]:
+def edges_of(groups: npt.NDArray[Any]) -> list[int]:
     """Return where each run of equal values begins, and the end."""
     if not len(groups):
         return []
@@ -209,6 +212,28 @@ def insert_fetches(
     )
     connection.register("incoming", incoming)
     connection.execute("INSERT INTO fetches BY NAME FROM incoming")
+    connection.unregister("incoming")
+
+
+def replace_adjusted(connection: Connection, ids: Mapping[str, int], updates: Sequence[Update]) -> None:
+    """Put the vendor's adjusted closes in the place of those before."""
+    given = [(ids[each.symbol], each.adjusted) for each in updates if each.adjusted is not None]
+    if not given:
+        return
+    incoming = pd.DataFrame(
+        {
+            "series": np.repeat([number for number, _ in given], [len(closes) for _, closes in given]),
+            "session": np.concatenate([closes.index.to_numpy() for _, closes in given]),
+            "close": np.concatenate([closes.to_numpy(dtype=float) for _, closes in given]),
+        }
+    )
+    connection.execute(
+        "DELETE FROM adjusted WHERE series IN (SELECT unnest(?))", [[each for each, _ in given]]
+    )
+    connection.register("incoming", incoming)
+    connection.execute(
+        "INSERT INTO adjusted SELECT series, session::DATE, close FROM incoming WHERE isfinite(close)"
+    )
     connection.unregister("incoming")
 
 

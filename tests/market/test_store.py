@@ -184,6 +184,30 @@ def test_a_run_that_is_stopped_half_way_goes_on_where_it_was(path: Path) -> None
     assert [each.outcome for each in outcomes.values()] == ["up to date", "fetched", "fetched"]
 
 
+def test_the_vendors_adjusted_close_is_kept_from_the_last_whole_history(path: Path) -> None:
+    vendor = Vendor()
+    fetch = vendor.fetch
+
+    def adjusting(request: PriceRequest, now: datetime) -> Bars:
+        bars = fetch(request, now)
+        return replace(bars, adjusted=bars.table["close"] * (0.5 if vendor.level == 1 else 0.25))
+
+    vendor.fetch = adjusting  # type: ignore[method-assign]
+    with Store.open(path) as store:
+        refresh(store, vendor, [until(date(2026, 7, 2))], NOW - timedelta(days=8))
+        first = store.adjusted("vendor", ["AAA", "ZZZ"])
+        refresh(store, vendor, [SPAN], NOW)  # an overlap only
+        assert store.adjusted("vendor", ["AAA"])["AAA"].equals(first["AAA"])
+        close = store.load("vendor", ["AAA"])["AAA"].table["close"]
+        pd.testing.assert_series_equal(first["AAA"], close[:"2026-07-02"] / 2, check_names=False)  # type: ignore[misc]
+        vendor.level, vendor.fingerprint = 3.0, "all anew"
+        refresh(store, vendor, [SPAN], NOW)
+        again = store.adjusted("vendor", ["AAA"])["AAA"]
+        close = store.load("vendor", ["AAA"])["AAA"].table["close"]
+        pd.testing.assert_series_equal(again, close / 4, check_names=False)
+    assert list(first) == ["AAA"]
+
+
 def test_sources_never_mix(path: Path) -> None:
     real, made_up = Vendor("yahoo"), Vendor("sample:7", synthetic=True)
     made_up.level = 9.0

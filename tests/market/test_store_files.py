@@ -28,6 +28,7 @@ EVERYTHING = {
     "bars": f"SELECT source, symbol, session, {', '.join(COLUMNS)}, fetched_at FROM bars JOIN series ON id = series",
     "series": "SELECT source, symbol, synthetic FROM series",
     "fetches": "SELECT source, symbol, fetches.* EXCLUDE (series) FROM fetches JOIN series ON id = series",
+    "adjusted": "SELECT source, symbol, session, close FROM adjusted JOIN series ON id = series",
     "verdicts": "SELECT * FROM verdicts",
 }
 
@@ -57,7 +58,8 @@ def fill(path: Path, seed: int = 0, fetches: int = 3) -> None:
                     if number:
                         rows.iloc[5] = np.nan  # withdrawn
                     series = Series("GBp" if number else "GBP", index[0].date(), index[-1].date(), "v", now)
-                    updates.append(Update(symbol, "fetched", "‘restated’ — ×0.5", series, rows))
+                    adjusted = rows["close"] * 0.9 if number != 1 else None
+                    updates.append(Update(symbol, "fetched", "‘restated’ — ×0.5", series, rows, adjusted))
                 store.write(source, synthetic, updates, now)
         store.judge("yahoo", Verdict("6762.T", date(2025, 12, 16), "accept", "it's right", 1 / 3, NOW))
 

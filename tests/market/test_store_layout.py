@@ -65,7 +65,7 @@ def test_a_store_of_layout_one_keeps_every_version_of_every_bar(old: Path, read_
         assert store.series("yahoo")["MP"].covered_to == date(2026, 1, 6)
         assert store.status("yahoo").loc["MP", "restated"] == 2
         assert store.identities() == ["sample:7", "yahoo"]
-    assert layout(old) == (SCHEMA, {"about", "series", "bars", "fetches", "verdicts"})
+    assert layout(old) == (SCHEMA, {"about", "series", "bars", "fetches", "adjusted", "verdicts"})
 
 
 def test_a_migration_that_fails_half_way_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

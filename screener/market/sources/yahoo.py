@@ -158,6 +158,7 @@ class YahooSource:
             currency=currency or request.currency,
             source=self.identity,
             fetched_at=now,
+            adjusted=_adjusted(served, request, self._session),
             notes=dropped_rows(served),
         )
 
@@ -276,6 +277,17 @@ def _zone(mic: str) -> str | None:
 
 
 # From yfinance's frame to ours
+
+
+def _adjusted(
+    served: pd.DataFrame, request: PriceRequest, session: RecordingSession | None
+) -> pd.Series | None:
+    """Return Yahoo's adjusted close, None where the answer has none: yfinance repeats the close then."""
+    answer = None if session is None else session.chart
+    if not request.mic or answer is None or '"adjclose"' not in answer.text:
+        return None
+    closes: pd.Series = served["Adj Close"].dropna().astype(float)
+    return closes
 
 
 def _table(served: pd.DataFrame, request: PriceRequest) -> pd.DataFrame:

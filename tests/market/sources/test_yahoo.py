@@ -23,7 +23,7 @@ from screener.market.sources import PriceRequest, SourceSettings
 from screener.market.sources.yahoo import Manners, Waiting, YahooSource, open_source
 from screener.market.sources.yahoo_session import Pace
 from screener.universe.model import Universe
-from tests.stand_in_yahoo import Listing, Reply, StandIn
+from tests.stand_in_yahoo import Listing, Reply, StandIn, adjusted_close
 from tests.stand_in_yahoo.guard import forget_yfinance, stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -221,6 +221,19 @@ def test_a_span_that_ended_before_the_rows_is_no_data(yahoo: YahooSource) -> Non
 def test_an_answer_without_adjusted_closes_is_as_good(service: StandIn, yahoo: YahooSource) -> None:
     service.misbehave("S0", "no adjclose")
     assert served(yahoo, ask("S0")).table["close"].equals(service.listings["S0"].table["close"])
+
+
+def test_the_adjusted_close_is_yahoos_and_none_where_it_serves_none(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    table = service.listings["S0"].table
+    table.iloc[20, COLUMNS.index("dividend")] = 0.3
+    adjusted = served(yahoo, ask("S0")).adjusted
+    assert adjusted is not None
+    expected = adjusted_close(table)
+    pd.testing.assert_series_equal(adjusted, expected, check_names=False, check_freq=False, rtol=1e-12)
+    service.misbehave("S0", "no adjclose")
+    assert served(yahoo, ask("S0")).adjusted is None
 
 
 def test_where_the_service_names_no_currency_the_universe_does(service: StandIn, yahoo: YahooSource) -> None:
