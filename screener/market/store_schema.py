@@ -21,7 +21,8 @@ Connection = duckdb.DuckDBPyConnection
 
 # bars: every version of every bar; the newest fetched_at of a session counts, one without a close is withdrawn.
 # fetches: what each refresh did for a symbol. A currency, a coverage or a version is that of the last success.
-# adjusted: the vendor's own adjusted close when the whole history was last asked for, to be compared with only.
+# adjusted: the vendor's own adjusted close when the whole history was last asked for, only ever compared with,
+# so single precision does (it is the vendor's own, too).
 # verdicts: what the user said of a bar; the newest counts.
 TABLES = f"""
 CREATE TABLE about (schema_version INTEGER);
@@ -31,7 +32,7 @@ CREATE TABLE bars (
 CREATE TABLE fetches (
   series INTEGER, fetched_at TIMESTAMP, outcome VARCHAR, detail VARCHAR, written INTEGER, currency VARCHAR,
   covered_from DATE, covered_to DATE, version VARCHAR, whole_at TIMESTAMP);
-CREATE TABLE adjusted (series INTEGER, session DATE, close DOUBLE);
+CREATE TABLE adjusted (series INTEGER, session DATE, close FLOAT);
 CREATE TABLE verdicts (
   source VARCHAR, symbol VARCHAR, session DATE, decision VARCHAR, reason VARCHAR, close DOUBLE,
   given_at TIMESTAMP);
@@ -62,7 +63,7 @@ INSERT INTO fetches
      WHERE b.source = s.source AND b.symbol = s.symbol AND b.fetched_at = s.fetched_at),
     currency, covered_from, covered_to, version, s.fetched_at
   FROM old_series s ORDER BY id;
-CREATE TABLE adjusted (series INTEGER, session DATE, close DOUBLE);
+CREATE TABLE adjusted (series INTEGER, session DATE, close FLOAT);
 CREATE TABLE verdicts (
   source VARCHAR, symbol VARCHAR, session DATE, decision VARCHAR, reason VARCHAR, close DOUBLE,
   given_at TIMESTAMP);
