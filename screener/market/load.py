@@ -22,7 +22,7 @@ from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
 from screener.market.predecessor import with_predecessor
 from screener.market.quality import Finding, find, without_quarantined
-from screener.market.refresh import SymbolOutcome
+from screener.market.refresh import SymbolOutcome, gone_since
 from screener.market.refresh import refresh as refresh_store
 from screener.market.sessions import sessions_between
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
@@ -165,6 +165,7 @@ def status(request: Request) -> tuple[pd.DataFrame, Market]:
     market = load_market(replace(request, offline=True, strict=False))
     with _open_store(request, read_only=True) as store:
         stored = store.status(market.source_identity, request.known_at)
+        refused = store.refusals(market.source_identity)
     quarantined = Counter(each.symbol for each in market.findings if each.quarantined)
     decided = Counter(each.symbol for each in market.verdicts)
     rows = {
@@ -177,7 +178,7 @@ def status(request: Request) -> tuple[pd.DataFrame, Market]:
             "missed": state.sessions_missed,
             "quarantined": quarantined[symbol],
             "verdicts": decided[symbol],
-            "reason": state.reason,
+            "reason": "; ".join(each for each in (state.reason, gone_since(refused.get(symbol, ()))) if each),
         }
         for symbol, state in market.states.items()
     }

@@ -204,14 +204,20 @@ def _gone(
         days = refusals.get(symbol, ())
         if each.outcome != "no such symbol" or not days:
             continue
-        said = f"said on {' and '.join(str(day) for day in days[-DAYS_TO_BE_GONE:])}"
+        detail = f"{each.detail}; {gone_since(days)}"
+        renamed[symbol] = replace(each, detail=detail)
         if len(days) >= DAYS_TO_BE_GONE:
-            renamed[symbol] = replace(each, outcome="gone", detail=f"{each.detail}; {said}")
-        else:
-            renamed[symbol] = replace(
-                each, detail=f"{each.detail}; {said}, counts as gone after another such day"
-            )
+            renamed[symbol] = replace(each, detail=detail, outcome="gone")
     return renamed
+
+
+def gone_since(refused_on: Sequence[date]) -> str:
+    """Return what the dates on which the source knew no such symbol mean; "" for none."""
+    if not refused_on:
+        return ""
+    said = f"refused on {' and '.join(str(day) for day in refused_on[-DAYS_TO_BE_GONE:])}"
+    gone = len(refused_on) >= DAYS_TO_BE_GONE
+    return f"gone, {said}" if gone else f"{said}, counts as gone after another such day"
 
 
 def _sessions_before(mic: str, day: date) -> date:

@@ -174,6 +174,35 @@ def test_a_request_budget_stops_a_run_and_the_next_goes_on(run: Run, tmp_path: P
     assert (tmp_path / "yfinance").is_dir()  # yfinance's caches lie beside the store
 
 
+def test_a_symbol_the_source_refused_on_two_days_is_gone_and_keeps_its_prices(
+    run: Run, tmp_path: Path
+) -> None:
+    index = sessions_between("XNYS", pd.Timestamp("2026-01-05").date(), pd.Timestamp("2026-07-31").date())
+    table = bars_table(pd.DataFrame({"close": 10.0, "volume": 1e6}, index=index))
+    universe = small_universe(tmp_path / "universe", SYMBOLS)
+    said = []
+    with StandIn({symbol: Listing(table) for symbol in SYMBOLS}) as service:
+        for day in (8, 9, 10):
+            words = [
+                *("--source", "yahoo", "--yahoo-url", service.url, "--universe", str(universe)),
+                *(
+                    "--store",
+                    str(tmp_path / "p.duckdb"),
+                    "--since",
+                    "2026-01-05",
+                    "--as-of",
+                    f"2026-07-{day:02}",
+                ),
+                *("--now", f"2026-07-{day + 1:02}T06:00"),
+            ]
+            said.append(run("prices", "update", *words).err.strip())
+            service.listings.pop("NVDA", None)
+    assert said[0] == "" and "NVDA: no such symbol; " in said[1] and "NVDA: gone; " in said[2]
+    shown = record(run, words, "NVDA")
+    assert shown["last"] == "2026-07-08" and shown["state"] == "stale"
+    assert str(shown["reason"]).endswith("gone, refused on 2026-07-10 and 2026-07-11")
+
+
 # Who holds the store
 
 

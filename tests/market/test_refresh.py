@@ -150,8 +150,8 @@ def test_a_symbol_is_gone_after_two_days_on_which_others_were_served(path: Path,
         heard.append((outcome.outcome, outcome.detail))
         assert outcome.failed
     assert [each for each, _ in heard] == ["no such symbol", "no such symbol", "no such symbol", "gone"]
-    assert heard[0][1] == "never heard of it; said on 2026-07-11, counts as gone after another such day"
-    assert heard[3][1] == "never heard of it; said on 2026-07-11 and 2026-07-14"
+    assert heard[0][1] == "never heard of it; refused on 2026-07-11, counts as gone after another such day"
+    assert heard[3][1] == "never heard of it; gone, refused on 2026-07-11 and 2026-07-14"
 
 
 def test_twice_on_one_day_is_not_two_days(path: Path, vendor: Careless) -> None:

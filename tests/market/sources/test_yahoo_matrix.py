@@ -15,7 +15,7 @@ ELSEWHERE = "query2.finance.yahoo.com"
 EXPECTED = {
     "answers as it should": (QUIET, 0, WHOLE),
     "404, unknown symbol": (
-        "no such symbol; No data found, symbol may be delisted; said on 2026-07-11",
+        "no such symbol; No data found, symbol may be delisted; refused on 2026-07-11",
         3,
         KEPT,
     ),
