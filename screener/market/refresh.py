@@ -123,6 +123,9 @@ def _updates(store: Store, source: PriceSource, plans: Sequence[_Plan], now: dat
         if group:
             symbols = [each.request.symbol for each in group]
             stored |= store.load(source.identity, symbols, min(each.request.start for each in group))
+    expect = getattr(source, "expect", None)  # a source may ask for the next symbol while it reads this one
+    if expect is not None:
+        expect([plan.request for plan in plans])
     for plan in plans:
         symbol = plan.request.symbol
         try:

@@ -36,7 +36,10 @@ class PriceRequest:
 
 
 class PriceSource(Protocol):
-    """Where bars come from. `identity` keeps each source's rows apart in the store."""
+    """Where bars come from. `identity` keeps each source's rows apart in the store.
+
+    A source may have `expect(requests)`, which says what will be fetched next, in this order.
+    """
 
     identity: str  # "yahoo", "sample:7", "files:/path"
     synthetic: bool

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_address
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -162,6 +163,14 @@ class YahooSource:
             notes=dropped_rows(served),
         )
 
+    def expect(self, requests: Sequence[PriceRequest]) -> None:
+        """Say what will be fetched, in this order, so that a request can be under way while an answer is read."""
+        self._connect().coming = {
+            each.symbol: following.symbol
+            for each, following in pairwise(requests)
+            if (_zone(each.mic), each.start) == (_zone(following.mic), following.start) and _zone(each.mic)
+        }
+
     def fundamentals(self, symbol: str) -> tuple[dict[str, float], str, str]:
         """Return what Yahoo states of a company today: values, currency of the accounts, currency of quotes.
 
@@ -249,6 +258,7 @@ class YahooSource:
 
             pace = Pace(self._manners.interval, self._waiting.clock, self._waiting.sleep)
             self._session = RecordingSession(pace, self._manners.chart_seconds, self._stand_in)
+            self._session.budget = self._manners.budget
         return self._session
 
 

@@ -2,6 +2,7 @@ import json
 import logging
 import subprocess
 import sys
+import time as real_time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -439,6 +440,62 @@ def test_prices_come_even_where_crumbs_are_rationed(service: StandIn, yahoo: Yah
     service.crumb = Reply(429, b"Too Many Requests", {"Retry-After": "3600"}, "text/plain")
     assert all(len(served(yahoo, ask(f"S{number}")).table) == 30 for number in range(4))
     assert time.naps == []
+
+
+# Ahead
+
+
+def test_the_next_request_is_under_way_while_an_answer_is_read(service: StandIn, yahoo: YahooSource) -> None:
+    asked = [ask(f"S{number}") for number in range(5)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    wait_for(lambda: bool(service.charts("S1")))
+    for number, request in enumerate(asked):
+        if number:
+            expected = service.listings[f"S{number}"].table
+            pd.testing.assert_frame_equal(served(yahoo, request).table, expected, check_freq=False)
+    assert [len(service.charts(f"S{number}")) for number in range(6)] == [1, 1, 1, 1, 1, 0]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        real_time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "hang", "reset", "html", "empty"])
+def test_a_failure_met_ahead_is_a_failure_like_any_other(
+    service: StandIn, yahoo: YahooSource, time: Time, fault: str
+) -> None:
+    service.misbehave("S1", fault)
+    asked = [ask(f"S{number}") for number in range(3)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    ahead = refusal(yahoo, asked[1])
+    assert len(served(yahoo, asked[2]).table) == 30
+    service.misbehave("S4", fault)
+    alone = refusal(yahoo, ask("S4"))
+    assert (ahead.outcome, str(ahead)) == (alone.outcome, str(alone).replace("S4", "S1"))
+    assert len(service.charts("S1")) == len(service.charts("S4"))
+
+
+def test_another_span_or_exchange_is_not_asked_ahead(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["T"] = Listing(table_of(), "JPY", "Asia/Tokyo")
+    asked = [ask("S0"), ask("S1", start=date(2024, 1, 22)), ask("T", "XTKS", start=date(2024, 1, 22))]
+    yahoo.expect(asked)
+    assert [len(served(yahoo, each).table) for each in asked] == [30, 16, 16]
+    assert [len(service.charts(each.symbol)) for each in asked] == [1, 1, 1]
+
+
+def test_nothing_is_asked_ahead_of_the_budget(service: StandIn, time: Time) -> None:
+    yahoo = YahooSource(service.url, replace(QUICK, budget=4), time.waiting())
+    asked = [ask(f"S{number}") for number in range(4)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    assert "not asked" in str(refusal(yahoo, asked[1])) or len(service.seen) <= 4
+    assert len(service.seen) <= 4
 
 
 # Manners
