@@ -29,7 +29,19 @@ from screener.backtest.schedule import rebalance_dates
 from screener.backtest.validity import assess
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
-from screener.market.load import Market, Progress, Request, default_store, load_market, refresh, status
+from screener.market.load import (
+    Market,
+    Progress,
+    Request,
+    default_store,
+    export_prices,
+    import_prices,
+    judge,
+    load_market,
+    refresh,
+    status,
+)
+from screener.market.store_lock import lock_holder
 from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
@@ -63,8 +75,12 @@ __all__ = [
     "check_theme",
     "check_universe",
     "default_store",
+    "export_prices",
+    "import_prices",
+    "judge",
     "load_fundamentals",
     "load_market",
+    "lock_holder",
     "orders",
     "refresh",
     "screen",
@@ -388,6 +404,7 @@ def _command(request: Request, settings: BacktestSettings) -> str:
         "--base": (request.base, "USD"),
         "--benchmark": (request.benchmark, ""),
         "--since": (request.since, date(2015, 1, 1)),
+        "--as-of-fetch": (request.known_at and request.known_at.isoformat(), None),
         "--rebalance": (settings.frequency, defaults.frequency),
         "--cost-bps": (settings.cost_bps, defaults.cost_bps),
         "--years": (settings.years, defaults.years),

@@ -5,16 +5,23 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from screener.cli.options import JsonOption, UniverseOption
-from screener.cli.show import Column, print_table, say
+from screener.cli.options import JsonOption, UniverseOption, parse_instant
+from screener.cli.show import say
 
+if TYPE_CHECKING:
+    from screener.market.health import Reached
+
+GAPS_SHOWN = 3
+LEAST_FREE_GB, AMPLE_FREE_GB = 0.1, 1.0
+CLOCK_SECONDS = 300
 Check = tuple[str, str, str]  # what, result (ok, warning or fault), what to do
 
 
@@ -23,18 +30,40 @@ def doctor(
     store: Annotated[
         Path | None, typer.Option("--store", envvar="SCREENER_STORE", help="The price store.")
     ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not ask Yahoo whether it answers.")] = False,
     as_json: JsonOption = False,
+    yahoo_url: Annotated[str, typer.Option(hidden=True, envvar="SCREENER_YAHOO_URL")] = "",
+    now: Annotated[
+        datetime | None, typer.Option(hidden=True, envvar="SCREENER_NOW", parser=parse_instant)
+    ] = None,
 ) -> None:
-    """Check installation, universe, store and calendars. Ends with 1 when something is broken."""
-    checks = [_python(), *_packages(), _universe(universe), _store(store), *_calendars(), _output()]
+    """Check installation, universe, store, disk, clock, calendars and network. Ends with 1 when one is broken."""
+    from screener.api import default_store
+
+    clock, place = now or datetime.now(UTC), store or default_store()
+    reached, checks = _network(universe, clock, offline, yahoo_url)
+    checks = [
+        *(_python(), *_packages(), _universe(universe)),
+        *_store(place, universe, clock),
+        _writer(place),
+        _disk(place),
+        *_clock(clock, reached),
+        *_calendars(clock),
+        *checks,
+        _output(),
+    ]
     faults = sum(result == "fault" for _, result, _ in checks)
     if as_json:
         checked = [dict(zip(("check", "result", "advice"), each, strict=True)) for each in checks]
         say(json.dumps({"schema": "screener.doctor/1", "data": checked}, ensure_ascii=False, indent=1))
     else:
-        columns = [Column("Check", flexible=True), Column("Result"), Column("What to do", flexible=True)]
-        print_table(columns, checks)
-        say("nothing is broken" if not faults else f"{faults} of {len(checks)} checks found a fault")
+        for what, result, advice in checks:
+            say(f"{result:<8}{what}")
+            if advice:
+                say(f"        -> {advice}")
+        warned = sum(result == "warning" for _, result, _ in checks)
+        broken = f"{faults} of {len(checks)} checks found a fault" if faults else "nothing is broken"
+        say(broken + (f", {warned} warnings" if warned else ""))
     if faults:
         raise typer.Exit(1)
 
@@ -61,6 +90,8 @@ def _packages() -> list[Check]:
         "pyportfolioopt",
         "exchange_calendars",
         "duckdb",
+        "pyarrow",
+        "curl_cffi",
     ):
         try:
             checks.append((f"{name} {version(name)}", "ok", ""))
@@ -80,32 +111,111 @@ def _universe(name: str) -> Check:
     return f"universe {loaded.key}, {len(loaded.instruments)} names", "ok", ""
 
 
-def _store(path: Path | None) -> Check:
-    from screener.api import default_store
+def _store(place: Path, universe: str, now: datetime) -> list[Check]:
     from screener.errors import ScreenerError
+    from screener.market.health import examine
     from screener.market.store import Store
+    from screener.universe.load import find_universe, load_universe
 
-    place = path or default_store()
     if not place.exists():
-        return f"store {place}", "ok", "empty; made by the first run"
+        return [(f"store {place}: empty", "ok", "the first run makes it")]
     try:
         with Store.open(place, read_only=True) as store:
-            return f"store {place}", "ok", f"holds {', '.join(store.identities()) or 'nothing yet'}"
+            hashes = store.checksum()
+            held = examine(store, load_universe(find_universe(universe)))
     except ScreenerError as error:
-        return f"store {place}", "fault", error.problems[0]
+        return [(f"store {place}", "fault", error.problems[0])]
+    size = place.stat().st_size / 1e6
+    checks = [
+        (f"store {place}: {size:,.1f} MB, every block read, bars {hashes['bars']}", "ok", ""),
+    ]
+    for each in held:
+        what = f"prices of {each.identity}: {each.symbols} symbols, {each.rows:,} bars"
+        if each.newest_fetch is not None:
+            what += f", newest fetch {each.newest_fetch:%Y-%m-%d %H:%M} UTC"
+        checks.append((what, "ok", ""))
+        if each.gaps:
+            worst = sorted(each.gaps, key=lambda symbol: -each.gaps[symbol])[:GAPS_SHOWN]
+            named = ", ".join(f"{symbol} {each.gaps[symbol]}" for symbol in worst)
+            more = " …" if len(each.gaps) > GAPS_SHOWN else ""
+            checks.append(
+                (
+                    f"gaps in {each.identity}: {sum(each.gaps.values()):,} sessions of {len(each.gaps)} symbols",
+                    "warning",
+                    f"most: {named}{more}; screener prices status names all",
+                )
+            )
+        if each.newest_fetch is not None and each.newest_fetch > now.replace(tzinfo=None):
+            checks.append(
+                (
+                    f"the clock shows {now:%Y-%m-%d %H:%M} UTC, before the newest fetch of {each.identity}",
+                    "fault",
+                    "set the clock; bars of sessions still open may be taken for complete",
+                )
+            )
+    return checks
 
 
-def _calendars() -> list[Check]:
+def _writer(place: Path) -> Check:
+    from screener.api import lock_holder
+
+    holder = lock_holder(place)
+    if not holder:
+        return "nobody is writing the store", "ok", ""
+    return f"the store is being written by {holder}", "warning", "wait for it, or end it; nothing is lost"
+
+
+def _disk(place: Path) -> Check:
+    folder = next(each for each in (place.parent, *place.absolute().parents) if each.exists())
+    free = shutil.disk_usage(folder).free / 1e9
+    what = f"free disk for the store: {free:,.1f} GB"
+    if free < LEAST_FREE_GB:
+        return what, "fault", f"free space on the disk of {folder}; a full disk stops updates"
+    return what, "ok" if free > AMPLE_FREE_GB else "warning", "" if free > AMPLE_FREE_GB else "make room soon"
+
+
+def _clock(now: datetime, reached: Reached | None) -> list[Check]:
+    if reached is None or reached.service_time is None:
+        return [(f"clock: {now:%Y-%m-%d %H:%M} UTC", "ok", "not compared with another clock")]
+    apart = abs((now - reached.service_time).total_seconds())
+    what = f"clock: {now:%Y-%m-%d %H:%M} UTC, {apart:,.0f} s from the price service's"
+    if apart <= CLOCK_SECONDS:
+        return [(what, "ok", "")]
+    return [(what, "fault", "set the clock; it decides which sessions are complete")]
+
+
+def _network(
+    universe: str, now: datetime, offline: bool, yahoo_url: str
+) -> tuple[Reached | None, list[Check]]:
+    if offline:
+        return None, [("Yahoo: not asked", "ok", "leave --offline out to ask")]
+    from screener.errors import UserError
+    from screener.market.health import reach_yahoo
+    from screener.universe.load import find_universe, load_universe
+
+    try:
+        reached = reach_yahoo(load_universe(find_universe(universe)), now, yahoo_url)
+    except UserError as error:
+        return None, [("Yahoo: not asked", "warning", error.problems[0])]
+    if not reached.failure:
+        return reached, [(f"Yahoo answers ({reached.symbol})", "ok", "")]
+    advice = "check network and proxy; stored prices work with --offline, files with --source files"
+    if reached.failure.startswith("rate limited"):
+        advice = "wait an hour; Yahoo limits by address, and other programs count too"
+    return reached, [(f"Yahoo does not answer: {reached.failure}", "warning", advice)]
+
+
+def _calendars(now: datetime) -> list[Check]:
     from screener.market.sessions import CALENDARS, city_of, known_until
 
-    soon = datetime.now(UTC).date().toordinal() + 90
-    late = sorted(
-        {(city_of(mic), known_until(mic)) for mic in CALENDARS if known_until(mic).toordinal() < soon}
-    )
+    ends = {city_of(mic): known_until(mic) for mic in CALENDARS}
+    soon = now.date() + timedelta(days=90)
+    late = sorted((city, until) for city, until in ends.items() if until < soon)
+    first = min(ends.items(), key=lambda item: item[1])
     if not late:
-        return [("exchange calendars", "ok", "")]
+        return [(f"exchange calendars known to {first[1]} ({first[0]} ends first)", "ok", "")]
     return [
-        (f"calendar of {city}", "warning", f"holidays end {until}; upgrade exchange_calendars")
+        (f"calendar of {city} ends {until}", "warning", "upgrade exchange_calendars before then")
         for city, until in late
     ]
 

@@ -75,6 +75,15 @@ REQUEST_OPTIONS = [
     option("base", str, "USD", "Base currency: USD, JPY, EUR, AUD, GBP, CNY or CAD.", envvar="SCREENER_BASE"),
     option("since", date | None, None, "First session asked for. [default: 2015-01-01]", **DATE),
     option("benchmark", str, "", "Benchmark of the betas. [default: the universe's ACWI, SPY or first]"),
+    option(
+        "as_of_fetch",
+        datetime | None,
+        None,
+        "Use what was stored then, ask no source. [default: now]",
+        parser=parse_instant,
+        metavar="INSTANT",
+    ),
+    option("wait", float, 10.0, "Seconds to wait for another process that writes the store.", min=0),
     option("offline", bool, False, "Use stored prices; ask no source."),
     option("strict", bool, False, "End with 1 and publish nothing when a price is missing or old."),
     option(
@@ -126,7 +135,7 @@ def make_request(arguments: dict[str, Any]) -> Request:
     since = arguments["since"] or min(date(2015, 1, 1), as_of.replace(year=as_of.year - 6, day=1))
     if since >= as_of:
         raise typer.BadParameter(f"{since} is not before the as-of date {as_of}", param_hint="--since")
-    return Request(
+    request = Request(
         as_of=as_of,
         now=now,
         universe=arguments["universe"],
@@ -136,7 +145,31 @@ def make_request(arguments: dict[str, Any]) -> Request:
         base=arguments["base"].upper(),
         since=since,
         benchmark=arguments["benchmark"],
-        offline=arguments["offline"],
+        # what was stored then is not changed by asking now
+        offline=arguments["offline"] or arguments["as_of_fetch"] is not None,
         strict=arguments["strict"],
         yahoo_url=arguments["yahoo_url"],
+        known_at=_moment_known(arguments),
+        wait=arguments["wait"],
     )
+    _tell_who_writes(request)
+    return request
+
+
+def _moment_known(arguments: dict[str, Any]) -> datetime | None:
+    """Return --as-of-fetch, which must not lie in the future."""
+    moment: datetime | None = arguments["as_of_fetch"]
+    if moment is not None and moment > (arguments["now"] or datetime.now(UTC)):
+        raise typer.BadParameter(f"{moment:%Y-%m-%dT%H:%M} lies in the future", param_hint="--as-of-fetch")
+    return moment
+
+
+def _tell_who_writes(request: Request) -> None:
+    """Say on stderr whom a command is going to wait for."""
+    from screener.api import lock_holder
+
+    holder = "" if request.offline else lock_holder(request.store)
+    if holder:
+        typer.echo(
+            f"{request.store} is being written by {holder}; waiting up to {request.wait:g} s", err=True
+        )

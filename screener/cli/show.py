@@ -18,7 +18,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from screener.api import Market, Progress
-    from screener.market.store import SymbolOutcome
+    from screener.market.refresh import SymbolOutcome
 
 PARTIAL = 3
 NAMES_SHOWN = 4

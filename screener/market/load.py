@@ -5,7 +5,9 @@ This is the only module that joins the store with a price source. It reads no cl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -20,8 +22,14 @@ from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
 from screener.market.predecessor import with_predecessor
 from screener.market.quality import Finding, find, without_quarantined
+from screener.market.refresh import SymbolOutcome, gone_since
+from screener.market.refresh import refresh as refresh_store
+from screener.market.sessions import sessions_between
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
-from screener.market.store import Store, SymbolOutcome, content_hash
+from screener.market.store import Store, content_hash
+from screener.market.store_files import Moved, is_export
+from screener.market.store_lock import Patience
+from screener.market.verdicts import Verdict, apply_verdicts
 from screener.universe.load import find_universe, load_universe, universe_warnings
 from screener.universe.model import Instrument, Universe
 
@@ -52,6 +60,11 @@ class Request:
     offline: bool = False  # use what is stored, ask no source
     strict: bool = False  # publish nothing when a price is missing or stale
     yahoo_url: str = ""  # a loopback address that stands in for Yahoo
+    known_at: datetime | None = (
+        None  # UTC; use prices and verdicts as they were stored then; None: the newest
+    )
+    wait: float = 10.0  # seconds to wait for another process that writes the store
+    budget: int | None = None  # most requests to a service in this run; the rest resumes with the next
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,6 +82,8 @@ class Market:
     prices_hash: str
     warnings: tuple[str, ...]
     rates: Mapping[str, float] = field(default_factory=dict)  # base currency per unit, on the as-of date
+    gaps: Mapping[str, int] = field(default_factory=dict)  # sessions between first and last bar without one
+    verdicts: tuple[Verdict, ...] = ()  # the newest on each bar the user decided about
 
     @property
     def benchmark(self) -> str | None:
@@ -114,7 +129,7 @@ def refresh(request: Request, progress: Progress | None = None) -> dict[str, Sym
     """
     universe = _universe(request)
     source = open_request(request, universe)
-    with Store.open(request.store) as store:
+    with _open_store(request) as store:
         return _refresh(store, source, _price_requests(request, universe), request.now, progress)
 
 
@@ -129,10 +144,8 @@ def load_market(request: Request, progress: Progress | None = None) -> Market:
         raise UserError(unknown("--benchmark", request.benchmark, list(universe.benchmarks)))
     source = open_request(request, universe)
     wanted = _price_requests(request, universe)
-    with Store.open(request.store) as store:
-        outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
-        bars = store.load(source.identity, [each.symbol for each in wanted], request.since, request.as_of)
-    market = _assemble_market(request, universe, source, bars, outcomes)
+    outcomes, bars, verdicts = _stored(request, source, wanted, progress)
+    market = _assemble_market(request, universe, source, (bars, outcomes, verdicts))
     if not market.panel.symbols:
         raise ScreenerError(_nothing_to_show(request, market))
     if request.strict and market.problems:
@@ -146,28 +159,67 @@ def load_market(request: Request, progress: Progress | None = None) -> Market:
 def status(request: Request) -> tuple[pd.DataFrame, Market]:
     """Return what the store knows of each symbol, and the market made from it; asks no source.
 
-    The table has a row a symbol: state, first, last, rows, missed, restated, quarantined, fetched_at, reason.
+    The table has a row a symbol: state, first, last, rows, gaps (sessions of its exchange between first and
+    last without a bar), missed (those since), quarantined, verdicts, reason, restated, fetched_at, outcome.
     """
     market = load_market(replace(request, offline=True, strict=False))
-    with Store.open(request.store, read_only=True) as store:
-        stored = store.status(market.source_identity)
-    quarantined = pd.Series(
-        [each.symbol for each in market.findings if each.quarantined], dtype="str"
-    ).value_counts()
+    with _open_store(request, read_only=True) as store:
+        stored = store.status(market.source_identity, request.known_at)
+        refused = store.refusals(market.source_identity)
+    quarantined = Counter(each.symbol for each in market.findings if each.quarantined)
+    decided = Counter(each.symbol for each in market.verdicts)
     rows = {
         symbol: {
             "state": state.state,
             "first": state.first,
             "last": state.last,
             "rows": state.rows,
+            "gaps": market.gaps.get(symbol, 0),
             "missed": state.sessions_missed,
-            "quarantined": int(quarantined.get(symbol, 0)),
-            "reason": state.reason,
+            "quarantined": quarantined[symbol],
+            "verdicts": decided[symbol],
+            "reason": "; ".join(each for each in (state.reason, gone_since(refused.get(symbol, ()))) if each),
         }
         for symbol, state in market.states.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.join(stored[["restated", "fetched_at", "outcome"]]), market
+    return table.join(stored[["restated", "fetched_at", "outcome", "detail"]]), market
+
+
+def judge(request: Request, symbol: str, session: date, decision: str, reason: str) -> Verdict:
+    """Store the user's verdict on a stored bar, accept or reject, and return it; the newest one counts.
+
+    Raises UserError for a missing reason, an unknown symbol and a date without a stored bar.
+    """
+    universe = _universe(request)
+    asked = _price_requests(request, universe)
+    if symbol not in {each.symbol for each in asked}:
+        raise UserError(unknown("symbol", symbol, [each.symbol for each in asked]))
+    if not reason.strip():
+        raise UserError("--reason: say why, in a few words; it is stored with the verdict")
+    identity = open_request(request, universe).identity
+    with _open_store(request) as store:
+        bars = store.load(identity, [symbol], session, session).get(symbol)
+        if bars is None:
+            raise UserError(
+                f"{symbol} has no stored bar of {session} from {identity}; see screener prices status"
+            )
+        close = float(bars.table["close"].iloc[0])
+        verdict = Verdict(symbol, session, decision, reason.strip(), close, request.now)
+        store.judge(identity, verdict)
+    return verdict
+
+
+def export_prices(request: Request, folder: Path) -> Moved:
+    """Write the whole store, all sources and versions, into Parquet files in a folder."""
+    with _open_store(request, read_only=True) as store:
+        return store.export(folder)
+
+
+def import_prices(request: Request, folder: Path) -> Moved:
+    """Add to the store what an export holds and it lacks."""
+    with _open_store(request) as store:
+        return store.take_in(folder)
 
 
 def _universe(request: Request) -> Universe:
@@ -178,7 +230,13 @@ def open_request(request: Request, universe: Universe) -> PriceSource:
     """Open the price source a request names. Raises UserError when it cannot be opened."""
     if request.prices is not None and request.source != "files":
         raise UserError(f"--prices goes with --source files, not with --source {request.source}")
-    settings = SourceSettings(universe, folder=request.prices, base_url=request.yahoo_url)
+    settings = SourceSettings(
+        universe,
+        folder=request.prices,
+        base_url=request.yahoo_url,
+        cache=request.store.parent / "yfinance",
+        budget=request.budget,
+    )
     return open_source(request.source, settings)
 
 
@@ -196,12 +254,32 @@ def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
     return wanted + [PriceRequest(pair, "", "", request.since, request.as_of) for pair in pairs]
 
 
+def _open_store(request: Request, *, read_only: bool = False) -> AbstractContextManager[Store]:
+    return Store.open(request.store, read_only=read_only, patience=Patience(request.wait))
+
+
+def _stored(
+    request: Request, source: PriceSource, wanted: list[PriceRequest], progress: Progress | None
+) -> tuple[dict[str, SymbolOutcome], dict[str, Bars], tuple[Verdict, ...]]:
+    """Return what a refresh did (nothing when offline), the bars, and what the user said of them."""
+    if request.offline and not is_export(request.store) and not request.store.exists():
+        return {}, {}, ()
+    symbols = [each.symbol for each in wanted]
+    with _open_store(request, read_only=request.offline) as store:
+        outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
+        bars = store.load(source.identity, symbols, request.since, request.as_of, request.known_at)
+        if request.known_at is None:  # of the vendor's adjusted closes only the newest are kept
+            for symbol, closes in store.adjusted(source.identity, list(bars)).items():
+                bars[symbol] = replace(bars[symbol], adjusted=closes[: pd.Timestamp(request.as_of)])
+        return outcomes, bars, store.verdicts(source.identity, request.known_at)
+
+
 def _refresh(
     store: Store, source: PriceSource, wanted: list[PriceRequest], now: datetime, progress: Progress | None
 ) -> dict[str, SymbolOutcome]:
     total = len(wanted)
-    return store.refresh(
-        source, wanted, now, None if progress is None else lambda each: progress(each, total)
+    return refresh_store(
+        store, source, wanted, now, None if progress is None else lambda each: progress(each, total)
     )
 
 
@@ -209,9 +287,9 @@ def _assemble_market(
     request: Request,
     universe: Universe,
     source: PriceSource,
-    bars: Mapping[str, Bars],
-    outcomes: Mapping[str, SymbolOutcome],
+    stored: tuple[Mapping[str, Bars], Mapping[str, SymbolOutcome], tuple[Verdict, ...]],
 ) -> Market:
+    bars, outcomes, verdicts = stored
     everything = universe.everything()
     prices_hash = content_hash(bars)
     bars = _joined(bars, everything)
@@ -220,6 +298,7 @@ def _assemble_market(
         for symbol, each in bars.items()
         for finding in find(each, everything[symbol].mic if symbol in everything else "", request.as_of)
     )
+    findings = apply_verdicts(findings, verdicts, bars)
     clean = {symbol: without_quarantined(each, findings) for symbol, each in bars.items()}
     panel, states = build_panel(clean, everything, request.base, request.as_of, request.now)
     return Market(
@@ -229,12 +308,23 @@ def _assemble_market(
         states=states,
         outcomes=outcomes,
         findings=findings,
+        verdicts=verdicts,
+        gaps={
+            symbol: _gaps(each, everything[symbol].mic)
+            for symbol, each in bars.items()
+            if symbol in everything
+        },
         recoveries=_recoveries(everything, clean),
         source_identity=source.identity,
         prices_hash=prices_hash,
         warnings=universe_warnings(universe, request.as_of),
         rates=_latest_rates(request, everything, clean),
     )
+
+
+def _gaps(bars: Bars, mic: str) -> int:
+    index = pd.DatetimeIndex(bars.table.index)
+    return int((~sessions_between(mic, index[0].date(), index[-1].date()).isin(index)).sum())
 
 
 def _latest_rates(

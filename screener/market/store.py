@@ -2,15 +2,14 @@
 
 Rows are never changed or deleted. A bar that a source restates is a second row with a later fetch time, a bar
 it withdraws a row without a close; readers take the newest row of each session. The source's identity is part
-of every key, so synthetic and real prices cannot mix. This is the only module that writes price files.
+of every key, so synthetic and real prices cannot mix. Who decides what to fetch is refresh.py.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -19,95 +18,83 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from screener.errors import SourceError, UserError
-from screener.market.bars import COLUMNS, Bars, as_sessions
-from screener.market.sessions import last_completed, sessions_between
-from screener.market.sources import PriceRequest, PriceSource
+from screener.errors import UserError
+from screener.market.bars import COLUMNS, Bars
+from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
+from screener.market.store_lock import Patience, writer_lock
+from screener.market.store_rows import (
+    DAYS,
+    FIRST,
+    LAST,
+    REFUSALS,
+    STATUS,
+    Series,
+    Update,
+    edges_of,
+    facts_of,
+    ids_of,
+    insert_bars,
+    insert_fetches,
+    naive,
+    read_bars,
+    replace_adjusted,
+    until,
+)
+from screener.market.store_schema import SCHEMA, Connection, layout_of, opened, prepare
+from screener.market.verdicts import Verdict
 
-SCHEMA = 1
-OVERLAP_SESSIONS = 10
-SAME = 5e-6  # relative; a vendor's floats are of single precision
-TABLES = """
-CREATE TABLE IF NOT EXISTS about (schema_version INTEGER);
-CREATE TABLE IF NOT EXISTS bars (
-  source VARCHAR, symbol VARCHAR, session DATE, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE,
-  volume DOUBLE, dividend DOUBLE, split DOUBLE, fetched_at TIMESTAMP);
-CREATE TABLE IF NOT EXISTS series (
-  source VARCHAR, symbol VARCHAR, currency VARCHAR, synthetic BOOLEAN, covered_from DATE, covered_to DATE,
-  version VARCHAR, fetched_at TIMESTAMP, outcome VARCHAR, detail VARCHAR, PRIMARY KEY (source, symbol));
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class SymbolOutcome:
-    """What a refresh did for one symbol."""
-
-    symbol: str
-    outcome: str  # fetched, up to date, or one of SourceError.OUTCOMES
-    rows: int  # rows written
-    detail: str  # "" or a sentence: what failed, what was restated
-
-    @property
-    def failed(self) -> bool:
-        """Say whether the source could not serve this symbol."""
-        return self.outcome not in ("fetched", "up to date")
-
-
-@dataclass(frozen=True, slots=True)
-class _Series:
-    """What the store knows of one symbol of one source."""
-
-    currency: str
-    covered_from: date
-    covered_to: date
-    version: str
+HASH = "SELECT coalesce(bit_xor(hash(t)), 0), count(*) FROM {} t"
+NAMES = pd.Index(list(COLUMNS))
 
 
 class Store:
-    """An open price store. Use `with Store.open(path) as store:`."""
+    """An open price store. Use `with Store.open(path) as store:`.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Wrap a connection whose tables exist; `open` makes one."""
-        self._connection = connection
+    A writer holds the writer's lock for as long as its store is open, but a connection only for the moment of
+    one read or write, so that readers get in between. A reader should close its store soon: the writer waits.
+    """
+
+    def __init__(self, path: Path, patience: Patience, reader: Connection | None) -> None:
+        """Take a store that `open` has prepared; `reader` is None for one that may be written."""
+        self.path = path
+        self._patience, self._reader = patience, reader
 
     @staticmethod
     @contextmanager
-    def open(path: Path, *, read_only: bool = False) -> Iterator[Store]:
-        """Open the store at a path, creating it and its folder unless read_only.
+    def open(path: Path, *, read_only: bool = False, patience: Patience | None = None) -> Iterator[Store]:
+        """Open the store at a path; create it and its folder unless read_only, and bring its layout up to date.
 
-        Raises UserError when the place cannot be written, the file is no store of ours or another process
-        holds it.
+        Raises UserError when the place cannot be written or the file is no store of ours, ScreenerError
+        when another process writes it for longer than our patience lasts.
         """
-        connection = _connect(path, read_only)
-        try:
-            yield Store(connection)
-        finally:
-            connection.close()
-
-    def refresh(
-        self,
-        source: PriceSource,
-        requests: Sequence[PriceRequest],
-        now: datetime,
-        progress: Callable[[SymbolOutcome], None] | None = None,
-    ) -> dict[str, SymbolOutcome]:
-        """Fetch what is missing of each request and store it, one transaction a symbol.
-
-        The bar of a session still open, or closed for less than half an hour, is not stored. A symbol that
-        fails keeps what it had and the others go on, so a run stopped anywhere loses nothing and resumes.
-        """
-        outcomes = {}
-        known = self._series(source.identity)
-        for request in requests:
+        patience = patience or Patience()
+        if is_export(path):
+            if not read_only:
+                raise UserError(f"--store: {path} is an export and is only read; add --offline")
+            with opened_export(path) as connection:
+                yield Store(path, patience, connection)
+            return
+        if read_only and not path.exists():
+            raise UserError(f"--store: there is no price store at {path}; run `screener prices update` first")
+        with ExitStack() as held:
             try:
-                outcome = self._refresh_one(source, request, known.get(request.symbol), now)
-            except SourceError as error:
-                outcome = SymbolOutcome(request.symbol, error.outcome, 0, str(error))
-                self._note_failure(source, request, outcome, now)
-            outcomes[request.symbol] = outcome
-            if progress is not None:
-                progress(outcome)
-        return outcomes
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not read_only:
+                    held.enter_context(writer_lock(path, patience))
+            except OSError as error:
+                raise UserError(
+                    f"--store: {path} cannot be written ({error.strerror}); name another place"
+                ) from None
+            if not read_only:
+                prepare(path, patience, locked=True)
+                yield Store(path, patience, None)
+                return
+            reader = held.enter_context(opened(path, patience, read_only=True))
+            if layout_of(reader, path) != SCHEMA:
+                held.close()
+                prepare(path, patience, locked=False)
+                reader = held.enter_context(opened(path, patience, read_only=True))
+            yield Store(path, patience, reader)
 
     def load(
         self,
@@ -121,162 +108,164 @@ class Store:
 
         known_at: ignore what was fetched later, to see the prices as they were known then.
         """
-        rows = self._connection.execute(
-            f"""
-            SELECT symbol, session, {", ".join(COLUMNS)}, fetched_at FROM bars
-            WHERE source = $source AND symbol IN (SELECT unnest($symbols))
-              AND session >= $start AND session <= $end AND fetched_at <= $known
-            QUALIFY row_number() OVER (PARTITION BY symbol, session ORDER BY fetched_at DESC) = 1
-            ORDER BY symbol, session
-            """,
-            {
-                "source": source,
-                "symbols": list(symbols),
-                "start": start or date(1900, 1, 1),
-                "end": end or date(9999, 1, 1),
-                "known": _naive(known_at) if known_at else datetime(9999, 1, 1),
-            },
-        ).fetchnumpy()
-        described = self._connection.execute(
-            "SELECT symbol, currency, synthetic, fetched_at FROM series WHERE source = ?", [source]
-        ).fetchall()
-        about = {symbol: facts for symbol, *facts in described}
-        names = np.asarray(rows["symbol"], dtype=object)
-        sessions = np.asarray(rows["session"]).astype("datetime64[s]")
-        values: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.column_stack(
-            [np.ma.filled(np.ma.asarray(rows[each], dtype=float), np.nan) for each in COLUMNS]
-        )
-        held = np.isfinite(values[:, COLUMNS.index("close")])  # a withdrawn bar has no close
-        names, sessions, values = names[held], sessions[held], values[held]
-        edges = [0, *(np.flatnonzero(names[1:] != names[:-1]) + 1), len(names)] if len(names) else []
+        with self._reading() as connection:
+            about = facts_of(connection, source, known_at)
+            wanted = {symbol: about[symbol] for symbol in symbols if symbol in about}
+            ids = [facts.id for facts in wanted.values()]
+            keys, block = read_bars(connection, ids, start or FIRST, end or LAST, known_at)
+        edges = edges_of(keys // DAYS)
+        sessions = (keys % DAYS).astype("datetime64[D]").astype("datetime64[s]")
+        named = {facts.id: symbol for symbol, facts in wanted.items()}
         bars = {}
         for first, last in pairwise(edges):
-            symbol = str(names[first])
-            currency, synthetic, fetched_at = about[symbol]
+            symbol = named[int(keys[first] // DAYS)]
+            facts = about[symbol]
+            # views of one block: nobody writes to the tables of Bars
             table = pd.DataFrame(
-                values[first:last], index=as_sessions(sessions[first:last]), columns=list(COLUMNS)
+                block[:, first:last].T,
+                index=pd.DatetimeIndex(sessions[first:last], name="session", copy=False),
+                columns=NAMES,
+                copy=False,
             )
-            bars[symbol] = Bars(
-                symbol, table, currency, source, fetched_at.replace(tzinfo=UTC), bool(synthetic)
-            )
-        return bars
+            bars[symbol] = Bars(symbol, table, facts.currency, source, facts.fetched_at, facts.synthetic)
+        return {symbol: bars[symbol] for symbol in sorted(bars)}
 
-    def status(self, source: str) -> pd.DataFrame:
-        """Return a row a symbol: first, last, rows, restated, currency, fetched_at, outcome, detail."""
-        table: pd.DataFrame = self._connection.execute(
-            """
-            WITH versions AS (
-              SELECT symbol, session, count(*) AS n, arg_max(close, fetched_at) AS close
-              FROM bars WHERE source = $1 GROUP BY symbol, session)
-            SELECT s.symbol, min(v.session) FILTER (v.close IS NOT NULL) AS first,
-              max(v.session) FILTER (v.close IS NOT NULL) AS last,
-              count(v.session) FILTER (v.close IS NOT NULL) AS rows,
-              count(v.session) FILTER (v.n > 1) AS restated,
-              s.currency, s.fetched_at, s.outcome, s.detail
-            FROM series s LEFT JOIN versions v USING (symbol)
-            WHERE s.source = $1 GROUP BY ALL ORDER BY s.symbol
-            """,
-            [source],
-        ).df()
+    def adjusted(self, source: str, symbols: Sequence[str]) -> dict[str, pd.Series]:
+        """Return the vendor's adjusted close by symbol, as of the last time the whole history was asked for."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                """
+                SELECT s.symbol, a.session, a.close FROM adjusted a JOIN series s ON s.id = a.series
+                WHERE s.source = ? AND s.symbol IN (SELECT unnest(?)) ORDER BY s.symbol, a.session
+                """,
+                [source, list(symbols)],
+            ).fetchnumpy()
+        names, closes = np.asarray(rows["symbol"], dtype=object), np.asarray(rows["close"], dtype=float)
+        index = pd.DatetimeIndex(np.asarray(rows["session"]).astype("datetime64[s]"), name="session")
+        return {
+            str(names[first]): pd.Series(closes[first:last], index=index[first:last], name="adjusted")
+            for first, last in pairwise(edges_of(names))
+        }
+
+    def series(self, source: str) -> dict[str, Series]:
+        """Return what is known of each symbol that was ever fetched."""
+        with self._reading() as connection:
+            about = facts_of(connection, source, None)
+        return {symbol: facts.series for symbol, facts in about.items()}
+
+    def write(self, source: str, synthetic: bool, updates: Sequence[Update], now: datetime) -> None:
+        """Store a batch of updates in one transaction: all of it or, whatever happens, nothing."""
+        with self._writing() as connection:
+            ids, latest = ids_of(connection, source, synthetic, [each.symbol for each in updates])
+            # Later than all that is stored of the symbol, even where the clock was set back: the newest row counts.
+            moments = {
+                symbol: max(naive(now), latest[symbol] + timedelta(microseconds=1))
+                if symbol in latest
+                else naive(now)
+                for symbol in ids
+            }
+            insert_bars(connection, ids, moments, updates)
+            insert_fetches(connection, ids, moments, updates)
+            replace_adjusted(connection, ids, updates)
+
+    def status(self, source: str, known_at: datetime | None = None) -> pd.DataFrame:
+        """Return a row a symbol: first, last, rows, restated, currency, fetched_at, outcome, detail.
+
+        restated counts the sessions of which more than one version is kept; fetched_at is the last success,
+        outcome and detail are those of the last time the source was asked.
+        """
+        with self._reading() as connection:
+            table: pd.DataFrame = connection.execute(STATUS, [source, until(known_at)]).df()
         return table.set_index("symbol")
+
+    def refusals(self, source: str) -> dict[str, list[date]]:
+        """Return the dates on which the source said it knows no such symbol while it answered for others.
+
+        Only dates since the symbol was last fetched count; symbols without any are absent.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(REFUSALS, [source]).fetchall()
+        found: dict[str, list[date]] = {}
+        for symbol, day in rows:
+            found.setdefault(symbol, []).append(day)
+        return found
 
     def identities(self) -> list[str]:
         """Return the identity of every source that has stored anything, sorted."""
-        rows = self._connection.execute("SELECT DISTINCT source FROM series ORDER BY source").fetchall()
+        with self._reading() as connection:
+            rows = connection.execute("SELECT DISTINCT source FROM series ORDER BY source").fetchall()
         return [each for (each,) in rows]
 
-    def _refresh_one(
-        self, source: PriceSource, request: PriceRequest, known: _Series | None, now: datetime
-    ) -> SymbolOutcome:
-        end = min(request.end, last_completed(request.mic, now))
-        version = source.version(request)
-        if known is not None and known.version == version and known.covered_from <= request.start:
-            if known.covered_to >= end:
-                return SymbolOutcome(request.symbol, "up to date", 0, "")
-            overlapping = _ask(
-                request, max(request.start, _sessions_before(request.mic, known.covered_to)), end
-            )
-            served = source.fetch(overlapping, now)
-            stored = self._stored_table(source.identity, request.symbol, overlapping.start)
-            if served.currency == known.currency and not _restated(stored, served.table):
-                return self._write(source, request, served, (stored, known.covered_from, end), version, now)
-        start = min(request.start, known.covered_from) if known is not None else request.start
-        served = source.fetch(_ask(request, start, end), now)
-        stored = self._stored_table(source.identity, request.symbol, start)
-        return self._write(source, request, served, (stored, start, end), version, now)
-
-    def _write(
-        self,
-        source: PriceSource,
-        request: PriceRequest,
-        served: Bars,
-        covering: tuple[pd.DataFrame, date, date],
-        version: str,
-        now: datetime,
-    ) -> SymbolOutcome:
-        """Store the rows that are new, changed or withdrawn, and what is covered now, in one transaction."""
-        stored, covered_from, covered_to = covering
-        # a source may serve more than was asked for, such as the bar of a session still open
-        table = served.table[served.table.index <= pd.Timestamp(covered_to)]
-        fresh = table.loc[table.index.difference(stored.index)]
-        shared = table.index.intersection(stored.index)
-        changed = table.loc[shared][_differs(stored.loc[shared], table.loc[shared])]
-        withdrawn = stored.loc[stored.index.difference(table.index), []].reindex(columns=list(COLUMNS))
-        rows = pd.concat([each for each in (fresh, changed, withdrawn) if len(each)] or [fresh])
-        detail = _restatement(stored, changed, withdrawn)
-        with self._transaction():
-            if len(rows):
-                self._insert(source.identity, request.symbol, rows, now)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'fetched', ?)",
+    def judge(self, source: str, verdict: Verdict) -> None:
+        """Store what the user said of a bar."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    *(source.identity, request.symbol, served.currency, source.synthetic),
-                    *(covered_from, covered_to, version, _naive(now), detail),
+                    *(source, verdict.symbol, verdict.session, verdict.decision, verdict.reason),
+                    *(verdict.close, naive(verdict.given_at)),
                 ],
             )
-        return SymbolOutcome(request.symbol, "fetched", len(rows), detail)
 
-    def _insert(self, source: str, symbol: str, rows: pd.DataFrame, now: datetime) -> None:
-        incoming = rows.reset_index(names="session")
-        self._connection.register("incoming", incoming)
-        self._connection.execute(
-            f"""
-            INSERT INTO bars SELECT ?, ?, session::DATE, {", ".join(f"nullif({c}, 'nan'::DOUBLE)" for c in COLUMNS)}, ?
-            FROM incoming
-            """,
-            [source, symbol, _naive(now)],
-        )
-        self._connection.unregister("incoming")
-
-    def _note_failure(
-        self, source: PriceSource, request: PriceRequest, outcome: SymbolOutcome, now: datetime
-    ) -> None:
-        self._connection.execute(
-            "UPDATE series SET outcome = ?, detail = ? WHERE source = ? AND symbol = ?",
-            [outcome.outcome, outcome.detail, source.identity, request.symbol],
+    def verdicts(self, source: str, known_at: datetime | None = None) -> tuple[Verdict, ...]:
+        """Return the newest verdict on each bar, in order of symbol and session."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                """
+                SELECT symbol, session, decision, reason, close, given_at FROM verdicts
+                WHERE source = ? AND given_at <= ?
+                QUALIFY row_number() OVER (PARTITION BY symbol, session ORDER BY given_at DESC, rowid DESC) = 1
+                ORDER BY symbol, session
+                """,
+                [source, until(known_at)],
+            ).fetchall()
+        return tuple(
+            Verdict(symbol, session, decision, reason, close, given_at.replace(tzinfo=UTC))
+            for symbol, session, decision, reason, close, given_at in rows
         )
 
-    def _series(self, source: str) -> dict[str, _Series]:
-        rows = self._connection.execute(
-            "SELECT symbol, currency, covered_from, covered_to, version FROM series WHERE source = ?",
-            [source],
-        ).fetchall()
-        return {symbol: _Series(*facts) for symbol, *facts in rows}
+    def export(self, folder: Path) -> Moved:
+        """Write everything into Parquet files in a folder; see store_files.py."""
+        with self._reading() as connection:
+            return export_tables(connection, folder)
 
-    def _stored_table(self, source: str, symbol: str, start: date) -> pd.DataFrame:
-        bars = self.load(source, [symbol], start)
-        empty = pd.DataFrame(columns=list(COLUMNS), index=as_sessions([]), dtype=float)
-        return bars[symbol].table if symbol in bars else empty
+    def take_in(self, folder: Path) -> Moved:
+        """Add what an export holds and this store lacks, in one transaction."""
+        with self._writing() as connection:
+            return import_tables(connection, folder)
+
+    def checksum(self) -> dict[str, str]:
+        """Return a hash of each table's content; reading every block, DuckDB verifies its own checksums too.
+
+        It depends on the rows and not on their order. Raises ScreenerError when a block is damaged.
+        """
+        with self._reading() as connection:
+            return {
+                name: "{:016x} over {} rows".format(*connection.execute(HASH.format(name)).fetchall()[0])
+                for name in ("series", "bars", "fetches", "adjusted", "verdicts")
+            }
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+    def _reading(self) -> Iterator[Connection]:
+        if self._reader is not None:
+            yield self._reader
+            return
+        with opened(self.path, self._patience, read_only=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._reader is not None:
+            raise ValueError("this store was opened for reading")
+        with opened(self.path, self._patience) as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(duckdb.Error):  # after a full disk DuckDB has rolled back by itself
+                    connection.execute("ROLLBACK")
+                raise
 
 
 def content_hash(bars: Mapping[str, Bars]) -> str:
@@ -287,78 +276,3 @@ def content_hash(bars: Mapping[str, Bars]) -> str:
         digest.update(each.table.index.to_numpy().astype("datetime64[s]").astype("<i8").tobytes())
         digest.update(np.ascontiguousarray(each.table.to_numpy(), dtype="<f8").tobytes())
     return digest.hexdigest()
-
-
-def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
-    try:
-        if not read_only:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), read_only=read_only)
-        tables = {name for (name,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        if tables and "about" not in tables:
-            connection.close()
-            raise UserError(f"--store: {path} is not a price store of ours; name another file")
-        if not read_only:
-            connection.execute(TABLES)
-            connection.execute("INSERT INTO about SELECT ? WHERE NOT EXISTS (FROM about)", [SCHEMA])
-        (version,) = connection.execute("SELECT max(schema_version) FROM about").fetchone() or (None,)
-    except OSError as error:
-        raise UserError(f"--store: {path} cannot be written ({error.strerror}); name another place") from None
-    except duckdb.IOException as error:
-        reason = str(error).splitlines()[0]
-        if "lock" in reason.lower():
-            raise UserError(
-                f"--store: {path} is in use by another process; wait for it, or name another store"
-            ) from None
-        raise UserError(f"--store: {path} cannot be opened as a price store ({reason})") from None
-    except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"--store: {path} is not a price store of ours ({reason}); name another file"
-        ) from None
-    if version != SCHEMA:
-        connection.close()
-        raise UserError(
-            f"--store: {path} has layout {version}, this screener reads {SCHEMA}; name another file"
-        )
-    return connection
-
-
-def _ask(request: PriceRequest, start: date, end: date) -> PriceRequest:
-    return PriceRequest(request.symbol, request.mic, request.currency, start, end)
-
-
-def _sessions_before(mic: str, day: date) -> date:
-    """Return the session that lies OVERLAP_SESSIONS before a date."""
-    sessions = sessions_between(mic, day - timedelta(days=3 * OVERLAP_SESSIONS), day)
-    first: date = sessions[-OVERLAP_SESSIONS:][0].date()
-    return first
-
-
-def _differs(stored: pd.DataFrame, served: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """Say for each shared row whether any value changed by more than the vendor's own rounding."""
-    a, b = stored.to_numpy(dtype=float), served.to_numpy(dtype=float)
-    same = np.isclose(a, b, rtol=SAME, atol=1e-9, equal_nan=True)
-    return np.asarray(~same.all(axis=1))
-
-
-def _restated(stored: pd.DataFrame, served: pd.DataFrame) -> bool:
-    """Say whether the overlap of an update disagrees with what is stored: a split, correction or late bar."""
-    if not stored.index.isin(served.index).all():
-        return True
-    return bool(_differs(stored, served.loc[stored.index]).any()) if len(stored) else True
-
-
-def _restatement(stored: pd.DataFrame, changed: pd.DataFrame, withdrawn: pd.DataFrame) -> str:
-    if not len(changed) and not len(withdrawn):
-        return ""
-    first = min(each.index[0] for each in (changed, withdrawn) if len(each)).date()
-    said = f"restated: {len(changed)} of {len(stored)} rows changed, {len(withdrawn)} withdrawn, from {first}"
-    if len(changed):
-        ratio = float((changed["close"] / stored.loc[changed.index, "close"]).median())
-        said += f", close ratio {ratio:.6g}"
-    return said
-
-
-def _naive(moment: datetime) -> datetime:
-    return moment.astimezone(UTC).replace(tzinfo=None)

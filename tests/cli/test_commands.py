@@ -97,6 +97,7 @@ def test_help_names_every_command(run: Run) -> None:
     "command",
     [
         *("universe list", "universe show", "universe check", "prices update", "prices status"),
+        *("prices accept", "prices reject", "prices export", "prices import"),
         *("screen", "build", "backtest", "weekly", "doctor"),
     ],
 )
@@ -213,7 +214,7 @@ def test_universe_commands_show_what_is_stated(run: Run) -> None:
 
 
 def test_doctor_finds_nothing_broken_here(run: Run, sample_store: Path) -> None:
-    ran = run("doctor", "--store", sample_store)
+    ran = run("doctor", "--store", sample_store, "--offline")
     assert ran.code == 0, ran.out
     assert "sample:" in ran.out
 
@@ -417,7 +418,7 @@ def test_a_fault_of_ours_is_one_line_and_a_traceback_only_with_debug(
 
 def test_machine_output_of_the_other_commands_is_json_too(run: Run, sample_store: Path) -> None:
     assert json.loads(run("universe", "check", "--json").out)["faults"] == []
-    checks = json.loads(run("doctor", "--store", sample_store, "--json").out)["data"]
+    checks = json.loads(run("doctor", "--store", sample_store, "--offline", "--json").out)["data"]
     assert {each["result"] for each in checks} <= {"ok", "warning"}
 
 
@@ -431,10 +432,20 @@ def test_a_source_need_not_know_a_delisted_name(run: Run, tmp_path: Path) -> Non
 
 def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
-    for command in ("universe list", "prices update", "screen", "build", "backtest", "weekly", "doctor"):
+    for command in (
+        "universe list",
+        "prices update",
+        "prices export",
+        "prices reject",
+        "screen",
+        "build",
+        "backtest",
+        "weekly",
+        "doctor",
+    ):
         assert f"screener {command}" in readme
-    commands = ("weekly", "screen", "build", "backtest", "doctor", "dependence", "themes")
-    helps = "".join(run(each, "--help").out for each in commands)
+    asked = ("weekly", "screen", "build", "backtest", "doctor", "dependence", "themes", "prices reject")
+    helps = "".join(run(*each.split(), "--help").out for each in asked)
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
 
 

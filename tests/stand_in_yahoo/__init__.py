@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -59,6 +61,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     kind: str = "application/json"
     promised: int = 0  # bytes announced beyond those sent
+    drip: float = 0.0  # seconds between two bytes
+    reset: bool = False  # the connection is reset instead
 
 
 def _error(status: int, code: str, description: str) -> Reply:
@@ -80,6 +84,45 @@ def _without(*keys: str) -> Callable[[Reply], Reply]:
     return fault
 
 
+def _edited(edit: Callable[[dict[str, Any]], None]) -> Callable[[Reply], Reply]:
+    """Return a fault that changes the first result."""
+
+    def fault(honest: Reply) -> Reply:
+        body = json.loads(honest.body)
+        edit(body["chart"]["result"][0])
+        return Reply(body=json.dumps(body).encode())
+
+    return fault
+
+
+def _newest_without_prices(result: dict[str, Any]) -> None:
+    for name in ("open", "high", "low", "close"):
+        result["indicators"]["quote"][0][name][-1] = None
+    result["indicators"]["adjclose"][0]["adjclose"][-1] = None
+
+
+def _rows_of_null(result: dict[str, Any]) -> None:
+    for values in (
+        *result["indicators"]["quote"][0].values(),
+        result["indicators"]["adjclose"][0]["adjclose"],
+    ):
+        values[-4:-2] = [None, None]
+
+
+def _hundredfold(result: dict[str, Any]) -> None:
+    for name in ("open", "high", "low", "close"):
+        values = result["indicators"]["quote"][0][name]
+        values[-6:-3] = [100 * each for each in values[-6:-3]]
+
+
+def _in_pence(result: dict[str, Any]) -> None:
+    result["meta"]["currency"] = "GBp"
+
+
+def _by_tokyo(result: dict[str, Any]) -> None:
+    result["meta"]["exchangeTimezoneName"] = "Asia/Tokyo"
+
+
 FAULTS: dict[str, Callable[[Reply], Reply]] = {
     "404": lambda honest: _error(404, "Not Found", "No data found, symbol may be delisted"),
     "404 page": lambda honest: Reply(404, b"<html>not found</html>", kind="text/html"),
@@ -93,6 +136,15 @@ FAULTS: dict[str, Callable[[Reply], Reply]] = {
     "empty": lambda honest: Reply(),
     "truncated": lambda honest: Reply(body=honest.body[: len(honest.body) // 2]),
     "cut": lambda honest: Reply(body=honest.body, promised=1000),
+    "empty result": lambda honest: Reply(body=b'{"chart":{"result":[],"error":null}}'),
+    "consent": lambda honest: Reply(body=CONSENT.encode(), kind="text/html"),
+    "drip": lambda honest: replace(honest, drip=0.05),
+    "reset": lambda honest: Reply(reset=True),
+    "null rows": _edited(_rows_of_null),
+    "newest null": _edited(_newest_without_prices),
+    "glitch": _edited(_hundredfold),
+    "wrong currency": _edited(_in_pence),
+    "wrong zone": _edited(_by_tokyo),
     "no timestamp": _without("timestamp"),
     "no closes": _without("indicators", "quote"),
     "no currency": _without("meta", "currency"),
@@ -322,6 +374,12 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
                 stand_in.closing.wait(30)
                 self.close_connection = True
                 return
+            if reply.reset:
+                # lingering for no time at all makes the system answer with a reset
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+                self.close_connection = True
+                return
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.kind)
             self.send_header("Content-Length", str(len(reply.body) + reply.promised))
@@ -329,7 +387,10 @@ def _handler(stand_in: StandIn) -> type[BaseHTTPRequestHandler]:
                 self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(ConnectionError):
-                self.wfile.write(reply.body)
+                for piece in [reply.body] if not reply.drip else (bytes([each]) for each in reply.body):
+                    self.wfile.write(piece)
+                    if reply.drip and stand_in.closing.wait(reply.drip):
+                        break
             if reply.promised:
                 self.close_connection = True
 

@@ -36,7 +36,10 @@ class PriceRequest:
 
 
 class PriceSource(Protocol):
-    """Where bars come from. `identity` keeps each source's rows apart in the store."""
+    """Where bars come from. `identity` keeps each source's rows apart in the store.
+
+    A source may have `expect(requests)`, which says what will be fetched next, in this order.
+    """
 
     identity: str  # "yahoo", "sample:7", "files:/path"
     synthetic: bool
@@ -65,6 +68,8 @@ class SourceSettings:
     folder: Path | None = None  # files: where the files lie
     seed: int = 7  # sample
     base_url: str = ""  # yahoo: an address that stands in for Yahoo's hosts, for tests
+    cache: Path | None = None  # yahoo: where yfinance keeps cookies and time zones; None: in memory
+    budget: int | None = None  # yahoo: most requests in one run
 
 
 def open_source(name: str, settings: SourceSettings) -> PriceSource:

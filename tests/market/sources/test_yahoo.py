@@ -2,9 +2,10 @@ import json
 import logging
 import subprocess
 import sys
+import time as real_time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from screener.market.sources import PriceRequest, SourceSettings
 from screener.market.sources.yahoo import Manners, Waiting, YahooSource, open_source
 from screener.market.sources.yahoo_session import Pace
 from screener.universe.model import Universe
-from tests.stand_in_yahoo import Listing, Reply, StandIn
+from tests.stand_in_yahoo import Listing, Reply, StandIn, adjusted_close
 from tests.stand_in_yahoo.guard import forget_yfinance, stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -223,6 +224,19 @@ def test_an_answer_without_adjusted_closes_is_as_good(service: StandIn, yahoo: Y
     assert served(yahoo, ask("S0")).table["close"].equals(service.listings["S0"].table["close"])
 
 
+def test_the_adjusted_close_is_yahoos_and_none_where_it_serves_none(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    table = service.listings["S0"].table
+    table.iloc[20, COLUMNS.index("dividend")] = 0.3
+    adjusted = served(yahoo, ask("S0")).adjusted
+    assert adjusted is not None
+    expected = adjusted_close(table)
+    pd.testing.assert_series_equal(adjusted, expected, check_names=False, check_freq=False, rtol=1e-12)
+    service.misbehave("S0", "no adjclose")
+    assert served(yahoo, ask("S0")).adjusted is None
+
+
 def test_where_the_service_names_no_currency_the_universe_does(service: StandIn, yahoo: YahooSource) -> None:
     service.listings["S0"] = Listing(table_of(), currency=None)
     assert served(yahoo, ask("S0")).currency == "USD"
@@ -245,6 +259,11 @@ def test_where_the_service_names_no_currency_the_universe_does(service: StandIn,
         ("down", "unreachable", "a web page", 4),
         ("cut", "unreachable", "missing", 2),
         ("hang", "timed out", "did not finish", 3),
+        ("consent", "unreachable", "a web page", 4),
+        ("drip", "timed out", "did not finish", 3),
+        ("reset", "unreachable", "", 2),
+        ("empty result", "no such symbol", "Yahoo knows no S0", 1),
+        ("wrong zone", "malformed", "by Asia/Tokyo, the exchange keeps America/New_York", 1),
         ("empty", "malformed", "0 characters", 2),
         ("truncated", "malformed", "breaks off", 2),
         ("no timestamp", "malformed", "lacks 'timestamp'", 2),
@@ -261,6 +280,56 @@ def test_each_failure_has_its_outcome_and_its_number_of_attempts(
     assert f"({attempts} attempts)" in str(error) or attempts == 1
     assert time.naps == [2.0, 4.0, 8.0][: attempts - 1]  # the pause grows; chance was 1 throughout
     assert len(served(yahoo, ask("S1")).table) == 30
+
+
+def test_another_name_of_the_same_clock_is_no_fault(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["S0"] = Listing(table_of(), zone="America/Detroit")
+    assert len(served(yahoo, ask("S0")).table) == 30
+
+
+def test_a_newest_row_without_prices_is_dropped_and_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "newest null")
+    bars = served(yahoo, ask("S0"))
+    dropped = service.listings["S0"].table.index[-1]
+    assert bars.table.index[-1] < dropped
+    assert bars.notes == (f"newest row dropped: {dropped.date()} has a volume and no prices",)
+    assert served(yahoo, ask("S1")).notes == ()
+
+
+def test_a_budget_that_is_spent_ends_the_asking(service: StandIn, time: Time) -> None:
+    yahoo = YahooSource(service.url, replace(QUICK, budget=5), time.waiting())
+    for number in range(3):  # the first costs a cookie and a crumb beside it
+        served(yahoo, ask(f"S{number}"))
+    error = refusal(yahoo, ask("S3"))
+    assert (error.outcome, len(service.seen)) == ("rate limited", 5)
+    assert str(error) == "not asked: the 5 requests of this run are spent; run again to go on"
+
+
+def test_yfinances_caches_lie_where_they_are_told_and_save_the_next_run_a_cookie(
+    service: StandIn, tmp_path: Path, time: Time
+) -> None:
+    for asked_for_cookies in (1, 0):
+        forget_yfinance()
+        service.seen.clear()
+        yahoo = YahooSource(service.url, QUICK, time.waiting(), tmp_path / "yfinance")
+        for number in range(3):
+            served(yahoo, ask(f"S{number}"))
+        assert [each.host for each in service.seen].count("fc.yahoo.com") == asked_for_cookies
+    folder = tmp_path / "yfinance" / yahoo.identity.replace(":", "-")
+    assert {each.name for each in folder.iterdir()} >= {"cookies.db", "tkr-tz.db"}
+    assert folder.stat().st_mode & 0o077 == 0  # cookies are pickles
+
+
+@pytest.mark.parametrize("name", ["cookies.db", "tkr-tz.db"])
+def test_a_broken_cache_of_yfinances_costs_no_symbol(
+    service: StandIn, tmp_path: Path, time: Time, name: str
+) -> None:
+    yahoo = YahooSource(service.url, QUICK, time.waiting(), tmp_path)
+    folder = tmp_path / yahoo.identity.replace(":", "-")
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(b"no database at all" * 100)
+    assert len(served(yahoo, ask("S0")).table) == 30
+    assert refusal(yahoo, ask("NOPE", mic="XXXX")).outcome == "no such symbol"  # yfinance asks for its zone
 
 
 def test_an_unknown_symbol_is_no_such_symbol(yahoo: YahooSource, time: Time) -> None:
@@ -373,6 +442,62 @@ def test_prices_come_even_where_crumbs_are_rationed(service: StandIn, yahoo: Yah
     assert time.naps == []
 
 
+# Ahead
+
+
+def test_the_next_request_is_under_way_while_an_answer_is_read(service: StandIn, yahoo: YahooSource) -> None:
+    asked = [ask(f"S{number}") for number in range(5)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    wait_for(lambda: bool(service.charts("S1")))
+    for number, request in enumerate(asked):
+        if number:
+            expected = service.listings[f"S{number}"].table
+            pd.testing.assert_frame_equal(served(yahoo, request).table, expected, check_freq=False)
+    assert [len(service.charts(f"S{number}")) for number in range(6)] == [1, 1, 1, 1, 1, 0]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        real_time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.parametrize("fault", ["429", "500", "hang", "reset", "html", "empty"])
+def test_a_failure_met_ahead_is_a_failure_like_any_other(
+    service: StandIn, yahoo: YahooSource, time: Time, fault: str
+) -> None:
+    service.misbehave("S1", fault)
+    asked = [ask(f"S{number}") for number in range(3)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    ahead = refusal(yahoo, asked[1])
+    assert len(served(yahoo, asked[2]).table) == 30
+    service.misbehave("S4", fault)
+    alone = refusal(yahoo, ask("S4"))
+    assert (ahead.outcome, str(ahead)) == (alone.outcome, str(alone).replace("S4", "S1"))
+    assert len(service.charts("S1")) == len(service.charts("S4"))
+
+
+def test_another_span_or_exchange_is_not_asked_ahead(service: StandIn, yahoo: YahooSource) -> None:
+    service.listings["T"] = Listing(table_of(), "JPY", "Asia/Tokyo")
+    asked = [ask("S0"), ask("S1", start=date(2024, 1, 22)), ask("T", "XTKS", start=date(2024, 1, 22))]
+    yahoo.expect(asked)
+    assert [len(served(yahoo, each).table) for each in asked] == [30, 16, 16]
+    assert [len(service.charts(each.symbol)) for each in asked] == [1, 1, 1]
+
+
+def test_nothing_is_asked_ahead_of_the_budget(service: StandIn, time: Time) -> None:
+    yahoo = YahooSource(service.url, replace(QUICK, budget=4), time.waiting())
+    asked = [ask(f"S{number}") for number in range(4)]
+    yahoo.expect(asked)
+    served(yahoo, asked[0])
+    assert "not asked" in str(refusal(yahoo, asked[1])) or len(service.seen) <= 4
+    assert len(service.seen) <= 4
+
+
 # Manners
 
 
@@ -447,8 +572,6 @@ def test_every_request_reaches_the_stand_in_and_knows_its_host(service: StandIn,
         "fc.yahoo.com",
         "query1.finance.yahoo.com",
         "query2.finance.yahoo.com",
-        "guce.yahoo.com",
-        "consent.yahoo.com",
     }
 
 

@@ -1,0 +1,99 @@
+"""One writer at a time: a lock file beside the store that names the process holding it.
+
+The operating system drops the lock when its holder ends, however it ends, so none is ever left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from screener.errors import ScreenerError
+
+# On Windows there is none, and DuckDB's own lock on the file keeps a second writer out.
+fcntl: Any = import_module("fcntl") if os.name == "posix" else None
+
+GLANCE = 0.02  # seconds between two looks at a lock
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for another process, with the clock and the sleep that tests replace."""
+
+    seconds: float = 10.0
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def lock_path(store: Path) -> Path:
+    """Return the lock file of a store."""
+    return store.with_name(store.name + ".lock")
+
+
+def lock_holder(store: Path) -> str:
+    """Return who is updating a store, such as "process 4711 (screener prices update)", or ""."""
+    path = lock_path(store)
+    if fcntl is None or not path.exists():
+        return ""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return _named(file.read())
+    return ""
+
+
+@contextmanager
+def writer_lock(store: Path, patience: Patience) -> Iterator[None]:
+    """Hold the right to write a store. Raises ScreenerError naming the holder when patience ends."""
+    if fcntl is None:
+        yield
+        return
+    # never deleted: a lock file that is removed can be held twice
+    descriptor = os.open(lock_path(store), os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _acquire(descriptor, store, patience)
+        try:
+            os.ftruncate(descriptor, 0)
+            words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+            os.pwrite(descriptor, f"{os.getpid()} {words}".encode(), 0)
+        except OSError:
+            pass  # a full disk: the lock holds all the same, only without a name
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, store: Path, patience: Patience) -> None:
+    deadline = patience.clock() + patience.seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except OSError:
+            if patience.clock() >= deadline:
+                holder = _named(os.pread(descriptor, 4096, 0))
+                raise ScreenerError(busy(store, holder, patience.seconds)) from None
+            patience.sleep(GLANCE)
+
+
+def busy(store: Path, holder: str, seconds: float) -> str:
+    """Return the line that says who is in the way and what to do."""
+    return (
+        f"--store: {store} is being written by {holder}; waited {seconds:g} s. "
+        "Run again when it has ended, wait longer with --wait SECONDS, or name another store"
+    )
+
+
+def _named(content: bytes) -> str:
+    pid, _, words = content.decode(errors="replace").partition(" ")
+    if not pid.isdigit():
+        return "another process"
+    return f"process {pid}" + (f" ({words[:60]})" if words else "")
