@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 COLUMNS = ("open", "high", "low", "close", "volume", "dividend", "split")
+REQUIRED = [COLUMNS.index(each) for each in ("close", "dividend", "split")]
 
 
 def as_sessions(index: object) -> pd.DatetimeIndex:
@@ -35,6 +36,7 @@ class Bars:
     source: str
     fetched_at: datetime  # UTC
     synthetic: bool = False
+    adjusted: pd.Series | None = None  # the vendor's own adjusted close by session, only ever compared with
 
     def __post_init__(self) -> None:
         index = self.table.index
@@ -42,11 +44,11 @@ class Bars:
             raise ValueError(f"{self.symbol}: columns must be {COLUMNS}, not {tuple(self.table.columns)}")
         if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
             raise ValueError(f"{self.symbol}: sessions must be dates without a zone")
-        if not index.is_monotonic_increasing or index.has_duplicates:
+        if not (index.is_monotonic_increasing and index.is_unique):
             raise ValueError(f"{self.symbol}: sessions must strictly increase")
         if self.fetched_at.tzinfo is None:
             raise ValueError(f"{self.symbol}: fetched_at must carry its zone (UTC)")
-        if np.isnan(self.table[["close", "dividend", "split"]].to_numpy()).any():
+        if np.isnan(self.table.to_numpy(dtype=float)[:, REQUIRED]).any():
             raise ValueError(f"{self.symbol}: close, dividend and split must not be missing")
 
 
