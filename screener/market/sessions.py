@@ -292,6 +292,13 @@ def close_of(mic: str, session: date) -> datetime:
     return closed.replace(tzinfo=ZoneInfo("UTC"))
 
 
+def closes_on(mic: str, days: Days) -> npt.NDArray[np.datetime64]:
+    """Return when the market closed on each date, UTC; NaT where it had no session that we know of."""
+    known = calendar(mic)
+    at = np.minimum(np.searchsorted(known.days, days), len(known.days) - 1)
+    return np.where(known.days[at] == days, known.closes[at], np.datetime64("NaT", "s"))
+
+
 def half_days(mic: str, start: date, end: date) -> pd.DatetimeIndex:
     """Return the sessions that closed early, both ends included."""
     known = calendar(mic)

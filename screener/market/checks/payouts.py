@@ -6,6 +6,7 @@ bars up to its ex-date only.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from fractions import Fraction
 
@@ -47,10 +48,10 @@ def dividends(s: Series) -> Iterator[Spot]:
         accepted.append((row, amount))
         if amount / before >= SPECIAL or (
             len(usual) >= 3
-            and amount > SPECIAL_RATIO * float(np.median(usual))
+            and amount > SPECIAL_RATIO * statistics.median(usual)
             and amount / before > SPECIAL_SMALLEST
         ):
-            usual_text = f", {amount / float(np.median(usual)):.2g} times the usual" if usual else ""
+            usual_text = f", {amount / statistics.median(usual):.2g} times the usual" if usual else ""
             yield Spot("special_dividend", row, f"pays {amount / before:.1%} of the price{usual_text}")
 
 
@@ -59,29 +60,27 @@ def _fault(s: Series, row: int, paid: tuple[float, float], told: float, usual: l
     amount, before = paid
     share = amount / before
     hundred = _near(share / told, 100) if told > 0 else False
-    unseen = _is_unseen(s, row, share)
-    hardly_seen = _is_unseen(s, row, share, SEEN / 2)  # enough where the adjusted close says the same
     split = float(s.split[row])
     if told > 0 and split > 0 and abs(np.log(split)) > np.log(1.2) and _near(share / told, split, 1.1):
         return _in_unit(
             row, amount, 1 / split, f"the adjusted close implies a {split:g}th: the split is not in it"
         )
-    if hundred and share > MOST_USUAL and hardly_seen:
+    if hundred and share > MOST_USUAL and _is_unseen(s, row, share, SEEN / 2):
         return _in_unit(row, amount, 0.01, f"{share:.0%} of the price; the adjusted close implies {told:.2%}")
     if told > 0 and _near(told / share, 100) and told < MOST_USUAL:
         return _in_unit(
             row, amount, 100.0, f"{share:.3%} of the price; the adjusted close implies {told:.2%}"
         )
     if len(usual) >= 2:
-        median = float(np.median(usual))
-        if _near(amount / median, 100) and unseen:
+        median = statistics.median(usual)
+        if _near(amount / median, 100) and _is_unseen(s, row, share):
             return _in_unit(row, amount, 0.01, f"{amount / median:.3g} times the usual {median:g}")
         steady = max(usual) <= STEADY * min(
             usual
         )  # egg producers do pay a hundredth of last quarter's dividend
         if steady and _near(median / amount, 100) and 100 * share < MOST_USUAL:
             return _in_unit(row, amount, 100.0, f"{amount / median:.3g} times the usual {median:g}")
-    if unseen and share > MOST_USUAL:
+    if share > MOST_USUAL and _is_unseen(s, row, share):
         text = f"dividend {amount:g} is {share:.0%} of the price, which did not fall; it is left out"
         return Spot("dividend_not_in_price", row, text, DIVIDEND, 0.0)
     return None
@@ -98,7 +97,7 @@ def _in_unit(row: int, amount: float, factor: float, why: str) -> Spot:
 
 
 def _near(ratio: float, target: float, within: float = UNIT_NEAR) -> bool:
-    return bool(np.isfinite(ratio) and ratio > 0 and abs(np.log(ratio / target)) < np.log(within))
+    return bool(target / within < ratio < target * within)
 
 
 def _is_unseen(s: Series, row: int, share: float, seen: float = SEEN) -> bool:
