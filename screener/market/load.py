@@ -19,7 +19,8 @@ from screener.market.currency import check_base, pairs_needed, rates_to_base
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
 from screener.market.predecessor import with_predecessor
-from screener.market.quality import Finding, find, without_quarantined
+from screener.market.quality import Finding, find_for, without_quarantined
+from screener.market.sessions import calendar_warnings
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
 from screener.market.store import Store, SymbolOutcome, content_hash
 from screener.universe.load import find_universe, load_universe, universe_warnings
@@ -218,7 +219,7 @@ def _assemble_market(
     findings = tuple(
         finding
         for symbol, each in bars.items()
-        for finding in find(each, everything[symbol].mic if symbol in everything else "", request.as_of)
+        for finding in find_for(each, everything.get(symbol), request.as_of)
     )
     clean = {symbol: without_quarantined(each, findings) for symbol, each in bars.items()}
     panel, states = build_panel(clean, everything, request.base, request.as_of, request.now)
@@ -232,7 +233,8 @@ def _assemble_market(
         recoveries=_recoveries(everything, clean),
         source_identity=source.identity,
         prices_hash=prices_hash,
-        warnings=universe_warnings(universe, request.as_of),
+        warnings=universe_warnings(universe, request.as_of)
+        + calendar_warnings((each.mic for each in everything.values()), request.as_of),
         rates=_latest_rates(request, everything, clean),
     )
 

@@ -16,7 +16,9 @@ from screener.market.bars import Bars
 from screener.market.checks import calendar, levels, payouts, rows
 from screener.market.checks.series import BAR, DIVIDEND, LEVEL, SERIES, VOLUME, Series, Spot
 from screener.market.sources.rows import carry_events
+from screener.universe.model import Instrument
 
+SEVERITIES = ("error", "warning", "note")
 PRICES = ("open", "high", "low", "close")
 
 
@@ -108,6 +110,11 @@ FINDERS = (
 )
 
 
+def is_repair(finding: Finding) -> bool:
+    """Say whether what a finding quarantines is put right: a payout or a level, rather than left out."""
+    return finding.part in (DIVIDEND, LEVEL) and finding.factor != 0.0
+
+
 def find(bars: Bars, mic: str, as_of: date | None = None, currency: str = "") -> tuple[Finding, ...]:
     """Return what every check finds in the bars up to as_of, in session order.
 
@@ -133,6 +140,13 @@ def find(bars: Bars, mic: str, as_of: date | None = None, currency: str = "") ->
         for each in spots
     ]
     return tuple(sorted(findings, key=lambda each: (each.session, each.check)))
+
+
+def find_for(bars: Bars, instrument: Instrument | None, as_of: date) -> tuple[Finding, ...]:
+    """Return what every check finds in the bars of an instrument; None is a currency pair."""
+    if instrument is None:
+        return find(bars, "", as_of)
+    return find(bars, instrument.mic, as_of, instrument.currency)
 
 
 def _quarantines(spot: Spot) -> bool:
