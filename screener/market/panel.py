@@ -213,7 +213,7 @@ class _Market:
         newest = min(expected, pd.Timestamp(self._newest[calendar_of(mic)]).date())
         traded = _last_trade(own)
         silent = _sessions_after(mic, traded, newest)
-        if silent > SUSPENDED_AFTER:
+        if silent > SUSPENDED_AFTER and instrument.kind != "index":
             return (
                 "stale",
                 f"suspended: no trade since {traded}; {silent} {city} sessions without one",

@@ -77,7 +77,9 @@ class FilesSource:
                 f"{file.path.name} has rows from {span}, none from {request.start} to {request.end}",
             )
         currency = file.currency or request.currency
-        return Bars(request.symbol, table, currency, self.identity, now, self.synthetic)
+        return Bars(
+            request.symbol, table, currency, self.identity, now, self.synthetic, adjusted=file.adjusted
+        )
 
     def _refuse_the_future(self, now: datetime) -> None:
         """Raise UserError for every row that leaps into the future."""

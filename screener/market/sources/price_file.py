@@ -11,7 +11,7 @@ split           optional: new shares per old, on the first session with them, al
                 (Yahoo's convention; 0 and empty mean none)
 split_to_apply  optional: the same for a split that earlier prices do not contain yet; they and earlier
                 dividends are divided by it here, earlier volumes multiplied
-adj_close       optional, looked at only where there is no dividend column: implied dividends are worked out
+adj_close       optional: dividends are worked out from it where there is no dividend column, else compared with it
 currency        optional: one value in the whole file, GBp for pence
 
 Rows may come in any order. A row without any price is left out; its dividend or split goes to the next one.
@@ -38,7 +38,16 @@ import pandas as pd
 
 from screener.errors import UserError
 from screener.market.sources.price_layout import ALIASES, KNOWN, LAYOUT_FILE, Layout, column_of, plain
-from screener.market.sources.price_rows import HEADING, NUMBERS, Fault, Rows, bars_of, faults_of
+from screener.market.sources.price_rows import (
+    HEADING,
+    NUMBERS,
+    VENDOR_CLOSE,
+    Fault,
+    Rows,
+    bars_of,
+    faults_of,
+    vendor_close_of,
+)
 from screener.market.sources.price_text import EMPTY, date_reader, number_reader
 
 SAME_FAULTS_SHOWN = 3
@@ -49,13 +58,17 @@ PLAIN = Layout()
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PriceFile:
-    """A sound file: its bars (T × COLUMNS of bars.py), its currency ("": unsaid), a hash of its bytes."""
+    """A sound file: its bars (T × COLUMNS of bars.py), its currency ("": unsaid), a hash of its bytes.
+
+    adjusted: the vendor's adjusted close by session, None where the file has none beside its dividends.
+    """
 
     path: Path
     table: pd.DataFrame
     currency: str
     currency_line: int
     fingerprint: str
+    adjusted: pd.Series | None = None
 
 
 def read_price_file(path: Path, latest: date | None = None, layout: Layout = PLAIN) -> PriceFile:
@@ -74,6 +87,7 @@ def read_price_file(path: Path, latest: date | None = None, layout: Layout = PLA
         currency=rows.currencies[stated[0]] if stated else "",
         currency_line=int(rows.lines[stated[0]]) if stated else 0,
         fingerprint=hashlib.sha256(content + layout.text.encode()).hexdigest()[:16],
+        adjusted=vendor_close_of(rows),
     )
 
 
@@ -106,7 +120,7 @@ def _read_quickly(content: bytes, path: Path) -> Rows | None:
     if not pa.types.is_date(dates.type) and not (pa.types.is_timestamp(dates.type) and dates.type.tz is None):
         return None
     numbers = {}
-    for name in [each for each in NUMBERS if each in columns]:
+    for name in [each for each in (*NUMBERS, VENDOR_CLOSE) if each in columns]:
         values = table.column(columns[name])
         if not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
             if not pa.types.is_null(values.type):
@@ -216,7 +230,7 @@ def _parse(
     """Return the rows with what cannot be read left empty, and a fault for each such cell. form: width and layout."""
     width, layout = form
     dates = np.full(len(cells), np.datetime64("NaT"), dtype="datetime64[D]")
-    numbers = {name: np.full(len(cells), np.nan) for name in NUMBERS if name in columns}
+    numbers = {name: np.full(len(cells), np.nan) for name in (*NUMBERS, VENDOR_CLOSE) if name in columns}
     currencies = [""] * len(cells) if "currency" in columns else []
     full = [(line, found) for line, found in zip(lines, cells, strict=True) if len(found) == width]
 
@@ -226,7 +240,8 @@ def _parse(
             (line, text) for line, found in full for at in places if (text := found[at].strip()) not in EMPTY
         )
 
-    to_number, faults = number_reader(texts(*numbers), layout.decimal)
+    judged = [name for name in numbers if name != VENDOR_CLOSE]
+    to_number, faults = number_reader(texts(*judged), layout.decimal)
     to_date, unclear = date_reader(texts("date"), layout.date)
     # a way of writing that cannot be told is one fault, not one for each cell
     silent = [name for name in columns if (name in numbers and faults) or (name == "date" and unclear)]
@@ -250,7 +265,7 @@ def _parse(
                     dates[row] = day
             elif (number := to_number(text)) is not None and np.isfinite(number):
                 numbers[name][row] = number
-            else:
+            elif name != VENDOR_CLOSE:
                 faults.append(Fault(line, name, "form", f"{text!r:.40} is not a number"))
     return Rows.by_date(dates, numbers, currencies, np.array(lines, dtype=np.int64)), faults
 
@@ -275,7 +290,8 @@ def _columns(header: Sequence[str], layout: Layout) -> tuple[dict[str, int], lis
             problem = f"column {title.strip()!r:.40} is not known; rename it {meant} or remove it"
             faults.append(Fault(HEADING, "", f"unknown {title}", problem))
     if "dividend" in columns:
-        columns.pop("adj_close", None)  # nothing to work out
+        # nothing to work out, something to compare with
+        columns |= {VENDOR_CLOSE: columns.pop("adj_close")} if "adj_close" in columns else {}
     for name in {"date", "close"} - columns.keys() - suspected:
         hint = f"found {header!r:.100}; name it under [columns] in {LAYOUT_FILE} if it has another heading"
         faults.append(Fault(HEADING, "", f"missing {name}", f"column {name} is missing; {hint}"))

@@ -224,3 +224,14 @@ def test_dates_are_read_however_they_are_written_or_refused_and_never_misread(
     else:
         assert faults == []
         assert [reader(each) for each in texts] == days
+
+
+def test_an_adjusted_close_beside_dividends_is_kept_to_be_compared_with(tmp_path: Path) -> None:
+    text = "Date,Close,Adj Close,Dividends\n2026-07-08,100,99,0\n2026-07-09,99,n.a.,1\n2026-07-10,100,100,0\n"
+    for changed in (text, text.replace("n.a.", "99")):
+        file = read(tmp_path, changed)
+        assert file.adjusted is not None
+        assert file.adjusted.iloc[0] == 99.0 and file.table["dividend"].sum() == 1.0
+    request = PriceRequest("MP", "XNYS", "USD", date(2026, 1, 1), date(2026, 7, 10))
+    assert opened(tmp_path, "").fetch(request, datetime(2026, 7, 11, tzinfo=UTC)).adjusted is not None
+    assert read(tmp_path, text.replace("n.a.", "99").replace("Dividends", "Change")).adjusted is None
