@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from screener.market.bars import Bars, bars_table
-from screener.market.quality import Finding, find, without_quarantined
+from screener.market.quality import CHECKS, Finding, find, is_repair, without_quarantined
+from screener.market.sources.price_file import read_price_file
 
 FETCHED = datetime(2026, 8, 1, tzinfo=UTC)
 MARKETS = {"T": "XTKS", "AX": "XASX", "SS": "XSHG", "SZ": "XSHE", "HK": "XHKG", "L": "XLON", "IL": "XLON"}
@@ -132,13 +133,9 @@ def broken_files(folder: Path) -> list[Path]:
 def read_folder(folder: Path) -> Iterator[tuple[Bars, str]]:
     """Yield the bars of every file of one folder of real prices, with their market."""
     for path in sorted(folder.glob("*.csv")):
-        table = pd.read_csv(path, index_col="date", parse_dates=True)
-        table.index = pd.DatetimeIndex(table.index).as_unit("s")
-        adjusted = table.get("adj_close")
-        yield (
-            Bars(path.stem, bars_table(table), "", folder.name, FETCHED, adjusted=adjusted),
-            market_of(path.stem),
-        )
+        file = read_price_file(path)
+        bars = Bars(path.stem, file.table, "", folder.name, FETCHED, adjusted=file.adjusted)
+        yield bars, market_of(path.stem)
 
 
 def main() -> None:
@@ -160,10 +157,15 @@ def main() -> None:
         rows = sum(len(bars.table) for bars, _ in served)
         print(f"\n{name}: {len(served)} files, {rows:,} bars, {len(found)} findings in {took:.2f} s")
         for check, count in Counter(each.check for each in found).most_common():
-            print(f"  {count:6} {check}")
+            names = sorted({each.symbol for each in found if each.check == check})
+            shown = ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+            print(f"  {count:5} {CHECKS[check].severity:8}{check:28}{shown}")
+        aside: Counter[tuple[str, str]] = Counter()
         for each in found:
             if each.quarantined:
-                print(f"    {each.symbol} {each.session} {each.check}: {each.detail}")
+                aside[each.symbol, "put right" if is_repair(each) else "set aside"] += 1
+        for (symbol, what), count in sorted(aside.items()):
+            print(f"    {symbol}: {count} {what}")
 
 
 if __name__ == "__main__":
