@@ -12,15 +12,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 from scipy.signal import lfilter
 
+from screener.errors import UserError
 from screener.market.bars import Bars, bars_table
 from screener.market.quality import Finding, find
 from screener.market.sessions import sessions_between
-from screener.market.sources.rows import in_order
+from screener.market.sources.price_file import read_price_file
 
 MARKETS = (
     ("XNYS", "USD"),
@@ -294,18 +297,32 @@ def shifted_dates(rng: np.random.Generator, raw: Raw) -> Raw:
 
 
 def rows_twice(rng: np.random.Generator, raw: Raw) -> Raw:
-    """Serve a session twice with different closes, in the right place; the source's gate must tell."""
+    """Put a session into a file twice with different closes: the file is refused, with the line."""
     at = _at(rng, raw)
     row = raw.table.iloc[[at]] * [1.01, 1.01, 1.01, 1.01, 1, 1, 1]
     table = pd.concat([raw.table.iloc[: at + 1], row, raw.table.iloc[at + 1 :]])
-    ordered, told = in_order(table)
-    return replace(raw, table=ordered, told=told, planted=(table.index[at],))
+    _, told = _through_a_file(table)
+    return replace(raw, told=told, planted=(raw.table.index[at],))
 
 
 def rows_unsorted(rng: np.random.Generator, raw: Raw) -> Raw:
-    """Serve the newest row before the oldest."""
-    ordered, told = in_order(pd.concat([raw.table.iloc[-1:], raw.table.iloc[:-1]]))
-    return replace(raw, table=ordered, told=told, planted=(ordered.index[-1],))
+    """Put the newest row of a file before the oldest: it is read in order."""
+    shuffled = raw.table.iloc[rng.permutation(len(raw.table))]
+    table, told = _through_a_file(shuffled)
+    if not told and table is not None and np.array_equal(table["close"], raw.table["close"]):
+        told = ("sorted",)
+    return replace(raw, told=told, planted=(raw.table.index[-1],))
+
+
+def _through_a_file(table: pd.DataFrame) -> tuple[pd.DataFrame | None, tuple[str, ...]]:
+    """Return what the files source makes of rows, or what it says of them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "AAA.csv"
+        table.rename_axis("date").to_csv(path)
+        try:
+            return read_price_file(path).table, ()
+        except UserError as error:
+            return None, error.problems
 
 
 def other_currency(rng: np.random.Generator, raw: Raw) -> Raw:
@@ -324,7 +341,7 @@ def in_future(rng: np.random.Generator, raw: Raw) -> Raw:
 GLITCH = frozenset({"hundredfold_glitch", "implausible_jump"})
 SPLIT = frozenset({"split_not_applied", "split_applied_twice", "implausible_jump", "hundredfold_glitch"})
 PAYOUT = frozenset({"dividend_in_other_unit", "dividend_not_in_price"})
-GATE = frozenset({"in_order"})
+GATE = frozenset({"files source"})
 
 
 def _spike(low: float, high: float) -> Callable[..., Raw]:
