@@ -185,7 +185,7 @@ class _Market:
         self, own: Mapping[str, Own], instruments: Mapping[str, Instrument], as_of: date, now: datetime
     ) -> None:
         self._as_of = as_of
-        mics = {each.mic for each in instruments.values()}
+        mics = {instruments[symbol].mic for symbol in own}
         self._expected = {mic: min(as_of, last_completed(mic, now)) for mic in mics}
         self._newest: dict[str, np.datetime64] = {}
         for symbol, each in own.items():

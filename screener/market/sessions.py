@@ -221,7 +221,7 @@ def known_until(mic: str) -> date:
 
 def calendar_warnings(mics: Iterable[str], as_of: date) -> tuple[str, ...]:
     """Return a loud line for each exchange whose calendar ends before the as-of date."""
-    ends = {(city_of(mic), known_until(mic)) for mic in mics if mic}
+    ends = {(city_of(mic), known_until(mic)) for mic in mics if mic in CALENDARS}
     return tuple(
         f"calendar unknown: {city}'s holidays are known to {end} only; until calendars.toml has them, "
         "later gaps are not judged"

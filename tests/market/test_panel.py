@@ -343,3 +343,17 @@ def test_a_close_meets_no_rate_struck_after_it() -> None:
         {**served, "EURUSD=X": replace(rate, source="yahoo")}, names, "USD", date(2026, 6, 5), NOW
     )
     assert start_of_day.close["9999.T"].to_list() == [1, 2, 4, 8, 16]
+
+
+def test_a_dividend_in_pence_is_a_share_of_a_price_in_pence() -> None:
+    close = on_sessions("XLON", "2026-06-01", "2026-06-05", 250.0)
+    dividend = pd.Series([0.0, 0.0, 5.0, 0.0, 0.0], index=close.index)
+    rate = pd.Series([1.25, 1.25, 1.30, 1.30, 1.30], index=close.index)
+    panel = panel_of(
+        (instrument("RBW.L", "XLON", "GBp"), bars("RBW.L", close, "GBp", dividend=dividend)),
+        fx=(bars("GBPUSD=X", rate, "USD"),),
+        as_of="2026-06-05",
+    )
+    local = (252.0 + 5.0) / 251.0
+    assert panel.prices["RBW.L"].iloc[2] / panel.prices["RBW.L"].iloc[1] == pytest.approx(local * 1.30 / 1.25)
+    assert panel.close["RBW.L"].to_list() == pytest.approx((close / 100 * rate).to_list())
