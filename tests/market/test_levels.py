@@ -103,3 +103,10 @@ def test_a_rate_quoted_upside_down_for_two_days_is_set_aside() -> None:
     rate = pd.DataFrame({"close": 1.3 * np.exp(np.linspace(0, 0.05, 300))}, index=weekdays)
     rate.iloc[100:102] = 1 / rate.iloc[100:102]
     assert len(named(rate, "implausible_jump", "")) == 2
+
+
+def test_a_fall_by_two_fifths_in_the_week_after_a_consolidation_is_real() -> None:
+    table = steady().assign(split=1.0)
+    table.loc[SESSIONS[AT], "split"] = 0.5
+    table.loc[SESSIONS[AT + 4] :, PRICES] *= 0.6
+    assert not any(each.quarantined for each in find(bars(table), "XNYS"))

@@ -26,6 +26,10 @@ UNITS = np.log([100.0, 1000.0, 10000.0])
 SMALLEST_SPLIT = float(np.log(1.2))  # below it a split cannot be told from an ordinary day
 CLEAR_SPLIT = float(np.log(1.8))
 SPLIT_WINDOW = 10  # sessions between a split's date and the prices that show it
+ON_ITS_DATE, AFTER_ITS_DATE = (
+    1 / 3,
+    1 / 6,
+)  # how far from a split's size, in logs, a move may be that shows it
 SPIKE, SMALLEST_SPIKE = 12.0, float(np.log(1.25))  # robust deviations, and a size that panics seldom reach
 SHORT_SPIKE = float(np.log(1.6))  # where there are too few bars to know what is usual
 
@@ -98,12 +102,12 @@ def _splits(s: Series) -> dict[int, float]:
     return found
 
 
-def _match(move: float, ratio: float) -> tuple[str, float] | None:
+def _match(move: float, ratio: float, within: float = ON_ITS_DATE) -> tuple[str, float] | None:
     """Return the check and the factor for earlier prices if a move shows a split that they do not contain."""
     size = np.log(ratio)
-    if abs(move + size) < abs(size) / 3:
+    if abs(move + size) < abs(size) * within:
         return "split_not_applied", 1.0 / ratio
-    if abs(move - size) < abs(size) / 3:
+    if abs(move - size) < abs(size) * within:
         return "split_applied_twice", ratio
     return None
 
@@ -116,8 +120,9 @@ def _explained_steps(s: Series, splits: dict[int, float]) -> dict[int, tuple[str
         usual = s.spread_before(at - 1)
         for step in range(max(at - 1, 0), min(at + SPLIT_WINDOW, len(s.steps))):
             clear = size >= CLEAR_SPLIT or (step == at - 1 and size > 6 * usual)
-            matched = _match(float(s.steps[step]), ratio) if clear else None
-            if matched is not None and _match(float(s.total_steps[step]), ratio) == matched:
+            within = ON_ITS_DATE if step == at - 1 else AFTER_ITS_DATE
+            matched = _match(float(s.steps[step]), ratio, within) if clear else None
+            if matched is not None and _match(float(s.total_steps[step]), ratio, within) == matched:
                 found[step] = (matched[0], ratio, matched[1])
                 break
     return found
@@ -129,7 +134,7 @@ def _late_splits(s: Series, splits: dict[int, float], settled: set[int]) -> Iter
         if abs(np.log(ratio)) < CLEAR_SPLIT or at in settled:
             continue
         for step in range(max(at - SPLIT_WINDOW - 1, 0), min(at - 1, len(s.steps))):
-            matched = _match(float(s.steps[step]), ratio)
+            matched = _match(float(s.steps[step]), ratio, AFTER_ITS_DATE)
             back = step + 1 < len(s.steps) and abs(s.steps[step] + s.steps[step + 1]) < abs(s.steps[step]) / 2
             if matched is not None and abs(s.steps[step]) < JUMP and not back:
                 row = int(s.good[step + 1])
