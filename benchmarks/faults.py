@@ -341,6 +341,7 @@ def in_future(rng: np.random.Generator, raw: Raw) -> Raw:
 GLITCH = frozenset({"hundredfold_glitch", "implausible_jump"})
 SPLIT = frozenset({"split_not_applied", "split_applied_twice", "implausible_jump", "hundredfold_glitch"})
 PAYOUT = frozenset({"dividend_in_other_unit", "dividend_not_in_price"})
+CLOSE = frozenset({"close_outside_range", "close_outside_trades"})
 GATE = frozenset({"files source"})
 
 
@@ -355,8 +356,8 @@ FAULTS: dict[str, tuple[Callable[[np.random.Generator, Raw], Raw], frozenset[str
     "a low of zero": (scale(0.0, 1, ["low"]), frozenset({"price_not_positive"})),
     "prices infinite": (scale(np.inf, 1), frozenset({"price_not_positive"})),
     "high and low swapped": (crossed, frozenset({"high_below_low"})),
-    "close above the high": (close_out(True), frozenset({"close_outside_range"})),
-    "close below the low": (close_out(False), frozenset({"close_outside_range"})),
+    "close above the high": (close_out(True), CLOSE),
+    "close below the low": (close_out(False), CLOSE),
     "high 100 times off": (scale(100.0, 1, ["high"]), frozenset({"unit_inside_bar"})),
     "low 100 times off": (scale(0.01, 1, ["low"]), frozenset({"unit_inside_bar"})),
     "open 100 times off": (scale(100.0, 1, ["open"]), frozenset({"unit_inside_bar"})),

@@ -52,7 +52,9 @@ CHECKS = {
     "price_not_positive": Check("error", "a price is zero, negative or infinite"),
     "unit_inside_bar": Check("error", "open, high or low is over 30 times off the close"),
     "high_below_low": Check("error", "the high is below the low"),
-    "close_outside_range": Check("error", "the close lies outside the day's range by over 1 %"),
+    "close_outside_range": Check(
+        "error", "the close lies outside the day's range by over 1 %; in London 10 %"
+    ),
     "hundredfold_glitch": Check(
         "error", "the close is about 100, 1,000 or 10,000 times off for up to 10 bars"
     ),
@@ -76,6 +78,9 @@ CHECKS = {
     "dividend_told_twice": Check("error", "the same dividend within five sessions"),
     "split_not_possible": Check("warning", "the split ratio is not positive"),
     "split_before_its_date": Check("warning", "the price moved by a split's ratio before the split's date"),
+    "close_outside_trades": Check(
+        "warning", "London closes, which are quotes, over 1 % outside the day's trades"
+    ),
     "open_outside_range": Check("warning", "the open lies outside the day's range by over 10 %"),
     "wide_range": Check("warning", "the high is over 3 times the low"),
     "spike_that_reverts": Check("warning", "a move of over 12 robust deviations that reverts"),

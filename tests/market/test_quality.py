@@ -77,6 +77,17 @@ def test_a_close_outside_its_range_is_quarantined_and_rounding_is_not() -> None:
     assert [each.session for each in checks(table)["close_outside_range"]] == [SESSIONS[50].date()]
 
 
+def test_a_london_close_is_a_quote_and_may_lie_beside_the_days_trades() -> None:
+    index = sessions_between("XLON", date(2024, 1, 2), date(2026, 7, 10))
+    table = clean().set_axis(index[: len(SESSIONS)])
+    table.iloc[[50, 60], 3] = table["high"].iloc[[50, 60]] * 1.03
+    table.iloc[70, 3] = table["high"].iloc[70] * 1.2
+    found = checks(table, "XLON")
+    assert [each.session for each in found["close_outside_trades"]] == [index[50].date()]
+    assert found["close_outside_trades"][0].detail.startswith("on 2 sessions")
+    assert [each.session for each in found["close_outside_range"]] == [index[70].date()]
+
+
 @pytest.mark.parametrize("factor", [100.0, 0.01])
 @pytest.mark.parametrize("length", [1, 3, 10])
 def test_pence_for_pounds_is_quarantined_for_as_long_as_it_lasts(factor: float, length: int) -> None:

@@ -9,9 +9,12 @@ import numpy as np
 
 from screener.market.checks.series import DIVIDEND, SERIES, VOLUME, Series, Spot, runs
 from screener.market.currency import major_unit
-from screener.market.sessions import local_date
+from screener.market.sessions import calendar_of, local_date
 
 BAND = 0.01  # adjusted highs and lows carry rounding; real vendors' stay well within this
+# London's official close is a mid-quote, high and low are of trades: in six real London files up to 26 % of the
+# closes lie outside the range, by up to 8 %, and are right.
+QUOTED_BAND, QUOTED_CLOSES = 0.1, ("XLON",)
 OPEN_BAND = 0.1  # London's opening auction often lies outside the range that vendors give
 UNIT_INSIDE = 30.0  # an open, high or low this many times off the close is in another unit
 WIDE = 3.0  # high over low; the widest real day of 470,000 is 3.0 outside SPAC shells
@@ -41,9 +44,17 @@ def ranges(s: Series) -> Iterator[Spot]:
         for each in (s.open, s.high, s.low):
             ratio = each / s.close
             unit |= (ratio > UNIT_INSIDE) | ((ratio < 1 / UNIT_INSIDE) & (ratio > 0))
-        close_out = (s.close > s.high * (1 + BAND)) | (s.close < s.low * (1 - BAND))
+        outside = np.maximum(s.close / s.high, s.low / s.close) - 1
+        quoted = s.mic != "" and calendar_of(s.mic) in QUOTED_CLOSES
+        close_out = outside > (QUOTED_BAND if quoted else BAND)
         open_out = (s.open > s.high * (1 + OPEN_BAND)) | (s.open < s.low * (1 - OPEN_BAND))
         wide = s.high > s.low * WIDE
+    beside = (
+        np.flatnonzero((outside > BAND) & (outside <= QUOTED_BAND)) if quoted else np.array([], dtype=int)
+    )
+    if len(beside):
+        text = f"on {len(beside)} sessions the close, a mid-quote in London, lies over 1 % outside the day's trades"
+        yield Spot("close_outside_trades", int(beside[0]), text)
     suspects = np.flatnonzero(crossed | unit | close_out | open_out | wide)
     for row in suspects.tolist():
         opened, high, low, close = (float(each[row]) for each in (s.open, s.high, s.low, s.close))
