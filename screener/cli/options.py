@@ -72,7 +72,13 @@ REQUEST_OPTIONS = [
         envvar="SCREENER_STORE",
     ),
     option("as_of", date | None, None, "Nothing later is used. [default: New York's last close]", **DATE),
-    option("base", str, "USD", "Base currency: USD, JPY, EUR, AUD, GBP, CNY or CAD.", envvar="SCREENER_BASE"),
+    option(
+        "base",
+        str,
+        "USD",
+        "Base currency: USD, JPY, EUR, AUD, GBP, CNY, CAD, HKD or CHF.",
+        envvar="SCREENER_BASE",
+    ),
     option("since", date | None, None, "First session asked for. [default: 2015-01-01]", **DATE),
     option("benchmark", str, "", "Benchmark of the betas. [default: the universe's ACWI, SPY or first]"),
     option(

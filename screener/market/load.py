@@ -21,10 +21,10 @@ from screener.market.currency import check_base, pairs_needed, rates_to_base
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.panel import build as build_panel
 from screener.market.predecessor import with_predecessor
-from screener.market.quality import Finding, find, without_quarantined
+from screener.market.quality import Finding, find_for, without_quarantined
 from screener.market.refresh import SymbolOutcome, gone_since
 from screener.market.refresh import refresh as refresh_store
-from screener.market.sessions import sessions_between
+from screener.market.sessions import calendar_warnings, gaps
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings, open_source
 from screener.market.store import Store, content_hash
 from screener.market.store_files import Moved, is_export
@@ -296,7 +296,7 @@ def _assemble_market(
     findings = tuple(
         finding
         for symbol, each in bars.items()
-        for finding in find(each, everything[symbol].mic if symbol in everything else "", request.as_of)
+        for finding in find_for(each, everything.get(symbol), request.as_of)
     )
     findings = apply_verdicts(findings, verdicts, bars)
     clean = {symbol: without_quarantined(each, findings) for symbol, each in bars.items()}
@@ -310,21 +310,17 @@ def _assemble_market(
         findings=findings,
         verdicts=verdicts,
         gaps={
-            symbol: _gaps(each, everything[symbol].mic)
+            symbol: len(gaps(everything[symbol].mic, pd.DatetimeIndex(each.table.index)))
             for symbol, each in bars.items()
             if symbol in everything
         },
         recoveries=_recoveries(everything, clean),
         source_identity=source.identity,
         prices_hash=prices_hash,
-        warnings=universe_warnings(universe, request.as_of),
+        warnings=universe_warnings(universe, request.as_of)
+        + calendar_warnings((each.mic for each in everything.values()), request.as_of),
         rates=_latest_rates(request, everything, clean),
     )
-
-
-def _gaps(bars: Bars, mic: str) -> int:
-    index = pd.DatetimeIndex(bars.table.index)
-    return int((~sessions_between(mic, index[0].date(), index[-1].date()).isin(index)).sum())
 
 
 def _latest_rates(

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from screener.market.bars import Bars
 from screener.market.currency import major_unit, rates_to_base
-from screener.market.sessions import city_of, is_session, last_completed, sessions_between
+from screener.market.grid import VOLUME, Columns, Floats, Own, own_rows, unite
+from screener.market.sessions import calendar_of, city_of, known_sessions, known_until, last_completed
 from screener.universe.model import Instrument
 
-STALE_AFTER = 5  # own sessions without a bar; after that the last price is no longer a price
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+SUSPENDED_AFTER = 10  # own sessions without a trade while others on the exchange traded
+LONGEST_SILENCE = 260  # bars looked back for the last trade
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -112,6 +111,7 @@ class SymbolState:
     last: date | None  # last session with a bar, ≤ as_of
     sessions_missed: int  # of its own exchange, between last and as_of
     rows: int
+    suspended: bool = False  # stale, and others traded on for more than SUSPENDED_AFTER of its sessions
 
 
 def build(
@@ -124,44 +124,35 @@ def build(
     """Return the panel of every instrument that has bars, and how each instrument stands.
 
     bars: by symbol, currency pairs included, quarantined rows already left out. `now` (UTC) says which
-    sessions a source could already have served; it is the caller's clock.
+    sessions a source could already have served; it is the caller's clock. Each close is converted at the newest
+    rate that was known when its exchange closed (currency.py).
     """
-    last_row = pd.Timestamp(as_of)
-    tables = {
-        symbol: _as_listed(bars[symbol].table, each, last_row)
-        for symbol, each in instruments.items()
+    own = {
+        symbol: own_rows(bars[symbol], each, as_of)
+        for symbol, each in sorted(instruments.items())
         if symbol in bars
     }
-    tables = {symbol: table for symbol, table in sorted(tables.items()) if len(table)}
-    index = _united_sessions(tables, instruments, as_of)
-    rates = rates_to_base(base, (bars[symbol].currency for symbol in tables), bars, index)
-    open_on = {mic: is_session(mic, index) for mic in {instruments[symbol].mic for symbol in tables}}
+    own = {symbol: each for symbol, each in own.items() if len(each)}
+    grid = unite(own, instruments, as_of)
+    index = pd.DatetimeIndex(grid.days.astype("datetime64[s]"), name="session")
+    market = _Market(own, instruments, as_of, now)
+    states = {symbol: market.state_of(each, own.get(symbol)) for symbol, each in sorted(instruments.items())}
 
-    columns: dict[str, tuple[Floats, Bools, Floats, Floats]] = {}
-    states: dict[str, SymbolState] = {}
-    for symbol, instrument in sorted(instruments.items()):
-        states[symbol] = _state(instrument, tables.get(symbol), as_of, now)
-        if symbol not in tables:
-            continue
+    rates = _rates(bars, own, instruments, base, index)
+    priced = []
+    for symbol in own:
+        currency, _ = major_unit(bars[symbol].currency)
+        rate = rates.get((currency, instruments[symbol].mic))
+        states[symbol] = _with_rate(states[symbol], rate, index, (currency, base))
+        if rate is not None and np.isfinite(rate).any():
+            priced.append(symbol)
+    columns = Columns.empty(len(priced), len(index))
+    for at, symbol in enumerate(priced):
         currency, unit = major_unit(bars[symbol].currency)
-        rate = rates[currency] if currency in rates.columns else pd.Series(np.nan, index=index)
-        states[symbol] = _with_rate(states[symbol], rate, currency, base)
-        if rate.notna().any():
-            rate_of_unit = np.asarray(rate.to_numpy(dtype=float) * unit)
-            columns[symbol] = _in_base(
-                tables[symbol], instrument, index, open_on[instrument.mic], rate_of_unit
-            )
-
-    def table_of(position: int, kind: type) -> pd.DataFrame:
-        stacked = [each[position] for each in columns.values()]
-        matrix = np.column_stack(stacked) if stacked else np.empty((len(index), 0), dtype=kind)
-        return pd.DataFrame(matrix, index=index, columns=pd.Index(list(columns), dtype="str"), copy=False)
-
+        rate = rates[currency, instruments[symbol].mic]
+        columns.fill(at, own[symbol], instruments[symbol], grid, rate * unit if unit != 1 else rate)
     panel = PricePanel(
-        prices=table_of(0, float),
-        traded=table_of(1, bool),
-        close=table_of(2, float),
-        value_traded=table_of(3, float),
+        **columns.frames(priced, index),
         base_currency=base,
         as_of=as_of,
         synthetic=any(each.synthetic for each in bars.values()),
@@ -169,96 +160,108 @@ def build(
     return panel, states
 
 
-def _as_listed(table: pd.DataFrame, instrument: Instrument, last_row: pd.Timestamp) -> pd.DataFrame:
-    """Cut the rows that are not this security's: before its listing, from its delisting on, after as_of."""
-    first = pd.Timestamp(instrument.listed_from or date.min.replace(year=1900))
-    end = pd.Timestamp(instrument.delisted_on or date(2200, 1, 1))
-    return table[(table.index >= first) & (table.index < end) & (table.index <= last_row)]
+def _rates(
+    bars: Mapping[str, Bars],
+    own: Mapping[str, Own],
+    instruments: Mapping[str, Instrument],
+    base: str,
+    index: pd.DatetimeIndex,
+) -> dict[tuple[str, str], Floats]:
+    """Return currency and market → T rates to base, as known at that market's close."""
+    wanted: dict[str, set[str]] = {}
+    for symbol in own:
+        wanted.setdefault(instruments[symbol].mic, set()).add(bars[symbol].currency)
+    found: dict[tuple[str, str], Floats] = {}
+    for mic, currencies in wanted.items():
+        table = rates_to_base(base, currencies, bars, index, mic)
+        found |= {(str(currency), mic): table[currency].to_numpy() for currency in table.columns}
+    return found
 
 
-def _united_sessions(
-    tables: Mapping[str, pd.DataFrame], instruments: Mapping[str, Instrument], as_of: date
-) -> pd.DatetimeIndex:
-    """Return every date on which an exchange of ours had a session, or a source served a bar."""
-    if not tables:
-        return pd.DatetimeIndex([], dtype="datetime64[s]", name="session")
-    first = min(table.index[0] for table in tables.values()).date()
-    dates = [sessions_between(mic, first, as_of) for mic in {instruments[symbol].mic for symbol in tables}]
-    dates += [pd.DatetimeIndex(table.index) for table in tables.values()]
-    united = np.unique(np.concatenate([each.to_numpy() for each in dates]))
-    return pd.DatetimeIndex(united, name="session")
+class _Market:
+    """What is the same for all symbols of an exchange: the session to expect, and when its names last traded."""
 
+    def __init__(
+        self, own: Mapping[str, Own], instruments: Mapping[str, Instrument], as_of: date, now: datetime
+    ) -> None:
+        self._as_of = as_of
+        mics = {instruments[symbol].mic for symbol in own}
+        self._expected = {mic: min(as_of, last_completed(mic, now)) for mic in mics}
+        self._newest: dict[str, np.datetime64] = {}
+        for symbol, each in own.items():
+            name = calendar_of(instruments[symbol].mic)
+            self._newest[name] = max(each.days[-1], self._newest.get(name, each.days[-1]))
 
-def _in_base(
-    table: pd.DataFrame, instrument: Instrument, index: pd.DatetimeIndex, open_on: Bools, rate: Floats
-) -> tuple[Floats, Bools, Floats, Floats]:
-    """Return one symbol's total-return price, traded flag, close and value traded, each T long.
-
-    Total return of a session: (C + D) / C[previous bar] − 1.
-    """
-    close, dividend = table["close"].to_numpy(), table["dividend"].to_numpy()
-    growth = np.ones(len(close))
-    growth[1:] = (close[1:] + dividend[1:]) / close[:-1]
-    level = close[0] * np.cumprod(growth)
-
-    rows = index.searchsorted(pd.DatetimeIndex(table.index))
-    traded = np.zeros(len(index), dtype=bool)
-    traded[rows] = True
-    latest = np.cumsum(traded) - 1  # position of the last bar at or before each row, −1 before the first
-    own_sessions = np.cumsum(open_on)
-    since = own_sessions - own_sessions[rows[np.maximum(latest, 0)]]
-    kept = (latest >= 0) & (since <= STALE_AFTER)
-    if instrument.delisted_on is not None:
-        kept &= np.asarray(index < pd.Timestamp(instrument.delisted_on))
-
-    def spread(values: Floats) -> Floats:
-        return np.where(kept, values[np.maximum(latest, 0)] * rate, np.nan)
-
-    prices = spread(level)
-    traded &= np.isfinite(prices)  # without an exchange rate nothing can be traded in the base currency
-    value = np.full(len(index), np.nan)
-    value[rows] = close * table["volume"].to_numpy() * rate[rows]
-    return prices, traded, spread(close), np.where(traded, value, np.nan)
-
-
-def _state(instrument: Instrument, table: pd.DataFrame | None, as_of: date, now: datetime) -> SymbolState:
-    """Say how one instrument stands on the as-of date."""
-
-    def state(name: str, reason: str, missed: int = 0) -> SymbolState:
-        if table is None:
+    def state_of(self, instrument: Instrument, own: Own | None) -> SymbolState:
+        """Say how one instrument stands on the as-of date."""
+        name, reason, missed, suspended = self._judge(instrument, own)
+        if own is None:
             return SymbolState(instrument.symbol, name, reason, None, None, missed, 0)
-        first, last = table.index[0].date(), table.index[-1].date()
-        return SymbolState(instrument.symbol, name, reason, first, last, missed, len(table))
+        first, last = (pd.Timestamp(own.days[at]).date() for at in (0, -1))
+        return SymbolState(instrument.symbol, name, reason, first, last, missed, len(own), suspended)
 
-    if instrument.listed_from is not None and instrument.listed_from > as_of:
-        return state("not listed", f"listed from {instrument.listed_from}")
-    if instrument.delisted_on is not None and instrument.delisted_on <= as_of:
-        return state("delisted", f"delisted on {instrument.delisted_on}")
-    if table is None:
-        return state("missing", "no prices")
-    last = table.index[-1].date()
-    expected = min(as_of, last_completed(instrument.mic, now))
-    missed = (
-        int((sessions_between(instrument.mic, last, expected) > pd.Timestamp(last)).sum())
-        if expected > last
-        else 0
-    )
-    if missed:
-        sessions = "session" if missed == 1 else "sessions"
-        return state(
-            "stale",
-            f"newest price is of {last}; {missed} {city_of(instrument.mic)} {sessions} missing since",
-            missed,
-        )
-    return state("fresh", "")
+    def _judge(self, instrument: Instrument, own: Own | None) -> tuple[str, str, int, bool]:
+        if instrument.listed_from is not None and instrument.listed_from > self._as_of:
+            return "not listed", f"listed from {instrument.listed_from}", 0, False
+        if instrument.delisted_on is not None and instrument.delisted_on <= self._as_of:
+            return "delisted", f"delisted on {instrument.delisted_on}", 0, False
+        if own is None:
+            return "missing", "no prices", 0, False
+        mic, city = instrument.mic, city_of(instrument.mic)
+        expected, last = self._expected[mic], pd.Timestamp(own.days[-1]).date()
+        missed = _sessions_after(mic, last, expected)
+        newest = min(expected, pd.Timestamp(self._newest[calendar_of(mic)]).date())
+        traded = _last_trade(own)
+        silent = _sessions_after(mic, traded, newest)
+        if silent > SUSPENDED_AFTER and instrument.kind != "index":
+            return (
+                "stale",
+                f"suspended: no trade since {traded}; {silent} {city} sessions without one",
+                missed,
+                True,
+            )
+        if missed:
+            sessions = "session" if missed == 1 else "sessions"
+            return (
+                "stale",
+                f"newest price is of {last}; {missed} {city} {sessions} missing since",
+                missed,
+                False,
+            )
+        if last < expected and expected > known_until(mic):
+            return (
+                "stale",
+                f"calendar unknown: {city}'s holidays are known to {known_until(mic)} only; newest price is of {last}",
+                0,
+                False,
+            )
+        return "fresh", "", 0, False
 
 
-def _with_rate(state: SymbolState, rate: pd.Series, currency: str, base: str) -> SymbolState:
+def _sessions_after(mic: str, day: date, until: date) -> int:
+    """Return how many known sessions came after a date, up to another."""
+    return int((known_sessions(mic, day, until) > np.datetime64(day)).sum()) if until > day else 0
+
+
+def _last_trade(own: Own) -> date:
+    """Return the last session with volume, or with a bar where the source knows no volumes."""
+    volume = own.values[-LONGEST_SILENCE:, VOLUME]
+    traded = np.flatnonzero((volume > 0) | np.isnan(volume))
+    if not len(traded) and not (own.values[:, VOLUME] > 0).any():
+        return pd.Timestamp(own.days[-1]).date()
+    at = len(own) - len(volume) + int(traded[-1]) if len(traded) else 0
+    return pd.Timestamp(own.days[at]).date()
+
+
+def _with_rate(
+    state: SymbolState, rate: Floats | None, index: pd.DatetimeIndex, pair: tuple[str, str]
+) -> SymbolState:
     """Return a symbol's state, corrected where its currency's rate is what is missing or old."""
-    known = pd.DatetimeIndex(rate.index[rate.notna()])
+    known = np.flatnonzero(np.isfinite(rate)) if rate is not None else np.array([], dtype=int)
+    currency, base = pair
     if not len(known):
         return replace(state, state="missing", reason=f"no exchange rate from {currency} to {base}")
-    if state.state in ("fresh", "stale") and known[-1] != rate.index[-1]:
-        trouble = f"no exchange rate from {currency} to {base} after {known[-1].date()}"
+    if state.state in ("fresh", "stale") and known[-1] != len(index) - 1:
+        trouble = f"no exchange rate from {currency} to {base} after {index[known[-1]].date()}"
         return replace(state, state="stale", reason=f"{state.reason}; {trouble}" if state.reason else trouble)
     return state

@@ -294,7 +294,7 @@ def test_an_empty_folder_is_named(run: Run, tmp_path: Path) -> None:
 
 def test_every_fault_of_every_file_is_reported_in_one_pass(run: Run, tmp_path: Path) -> None:
     folder = price_folder(tmp_path / "prices")
-    (folder / "MP.csv").write_text("date,price\n2026-07-09,60\n", encoding="utf-8")
+    (folder / "MP.csv").write_text("date,worth\n2026-07-09,60\n", encoding="utf-8")
     (folder / "NVDA.csv").write_text(
         "date,close\n2026-07-08,100\n2026-07-0x,101\n2026-07-09,-3\n", encoding="utf-8"
     )

@@ -1,8 +1,9 @@
 """Prices from a folder of CSV or Parquet files, one a symbol: MP.csv, 6762.T.parquet, JPY=X.csv.
 
-price_file.py says which columns a file may have. All files that belong to the universe are read when the
-source is opened, so that every fault comes out, with file and line, before anything is stored. Files of other
-symbols are left alone. A file named SYNTHETIC in the folder says that the prices are made up.
+price_file.py says which columns a file may have, and prices.toml in the folder how the files are written if they are
+written in a way of their own. All files that belong to the universe are read when the source is opened, so that
+every fault comes out, with file and line, before anything is stored. Files of other symbols are left alone. A file
+named SYNTHETIC in the folder says that the prices are made up.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import pandas as pd
 
 from screener.errors import SourceError, UserError, raise_all
 from screener.market.bars import Bars
-from screener.market.currency import PAIRS, major_unit
+from screener.market.currency import FX_MARK, PAIRS, major_unit
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings
 from screener.market.sources.price_file import PriceFile, read_price_file
+from screener.market.sources.price_layout import Layout, read_layout
 from screener.universe.model import Universe
 
 SUFFIXES = (".csv", ".parquet")
@@ -29,22 +31,24 @@ def open_source(settings: SourceSettings) -> PriceSource:
     if settings.folder is None:
         raise UserError("--source files: say where the files are with --prices FOLDER")
     folder = settings.folder.expanduser()
-    found = _price_files(folder)
+    layout = read_layout(folder)
+    found = _price_files(folder, layout)
     wanted = [*settings.universe.everything(), *(pair.symbol for pair in PAIRS.values())]
     if not any(symbol in found for symbol in settings.universe.everything()):
         key, some = settings.universe.key, ", ".join(sorted(found)[:8]) + (" …" if len(found) > 8 else "")
         raise UserError(f"--prices: {folder} has no file for any symbol of universe {key}; it has {some}")
-    files, problems = _read_all({symbol: found[symbol] for symbol in wanted if symbol in found})
+    files, problems = _read_all({symbol: found[symbol] for symbol in wanted if symbol in found}, layout)
     raise_all([*problems, *_contradictions(files, settings.universe)])
-    return FilesSource(folder, files)
+    return FilesSource(folder, files, layout)
 
 
 class FilesSource:
     """A folder of price files as a PriceSource; what it serves was read when it was opened."""
 
-    def __init__(self, folder: Path, files: Mapping[str, PriceFile]) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, PriceFile], layout: Layout) -> None:
         """`files` by symbol; a symbol that is not there has no file."""
-        self.identity = f"files:{folder.absolute()}"
+        self.identity = f"files:{folder.absolute()}" + (f"{FX_MARK}{layout.fix}" if layout.fix else "")
+        self._layout = layout
         self.synthetic = (folder / SYNTHETIC).is_file()
         self._folder, self._files = folder, files
         self._checked = False
@@ -73,7 +77,9 @@ class FilesSource:
                 f"{file.path.name} has rows from {span}, none from {request.start} to {request.end}",
             )
         currency = file.currency or request.currency
-        return Bars(request.symbol, table, currency, self.identity, now, self.synthetic)
+        return Bars(
+            request.symbol, table, currency, self.identity, now, self.synthetic, adjusted=file.adjusted
+        )
 
     def _refuse_the_future(self, now: datetime) -> None:
         """Raise UserError for every row that leaps into the future."""
@@ -86,13 +92,13 @@ class FilesSource:
         problems: list[str] = []
         for path in late.values():
             try:
-                read_price_file(path, latest)
+                read_price_file(path, latest, self._layout)
             except UserError as error:
                 problems.extend(error.problems)
         raise_all(problems)
 
 
-def _price_files(folder: Path) -> dict[str, Path]:
+def _price_files(folder: Path, layout: Layout) -> dict[str, Path]:
     """Return the folder's price files by symbol. Raises UserError for a folder that cannot serve."""
     if not folder.exists():
         raise UserError(f"--prices: folder {folder} does not exist")
@@ -102,9 +108,12 @@ def _price_files(folder: Path) -> dict[str, Path]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise UserError(f"--prices: {folder} cannot be read ({error.strerror})") from None
-    found: dict[str, Path] = {}
+    found = {symbol: folder / name for symbol, name in layout.files.items()}
+    named = set(found.values())
     problems: list[str] = []
     for path in entries:
+        if path in named:
+            continue
         if path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
         if path.stem in found:
@@ -119,13 +128,13 @@ def _price_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _read_all(paths: Mapping[str, Path]) -> tuple[dict[str, PriceFile], list[str]]:
+def _read_all(paths: Mapping[str, Path], layout: Layout) -> tuple[dict[str, PriceFile], list[str]]:
     """Return the sound files by symbol, and every fault of the others."""
     files: dict[str, PriceFile] = {}
     problems: list[str] = []
     for symbol, path in paths.items():
         try:
-            files[symbol] = read_price_file(path)
+            files[symbol] = read_price_file(path, layout=layout)
         except UserError as error:
             problems.extend(error.problems)
     return files, problems

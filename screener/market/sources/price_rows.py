@@ -15,11 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.market.bars import bars_table
+from screener.market.bars import as_sessions, bars_table
 from screener.market.sources.rows import carry_events
 
 PRICES = ("open", "high", "low", "close")
 NUMBERS = (*PRICES, "volume", "dividend", "split", "split_to_apply", "adj_close")
+VENDOR_CLOSE = (
+    "vendor_close"  # an adj_close beside dividends: nothing is made of it, quality.py compares with it
+)
 CURRENCY = re.compile(r"[A-Z]{3}|GBp|ZAc")
 # Adjusted closes are printed with about six digits. In 194,000 real rows of 67 US names (2010 to 2024) the
 # rounding moved an implied dividend by up to 2.3e-5 of the price; the smallest real one was 4.7e-5 of it.
@@ -93,6 +96,8 @@ def _bad_dates(rows: Rows, latest: date | None) -> Iterator[Fault]:
 def _bad_numbers(rows: Rows) -> Iterator[Fault]:
     lines = rows.lines.tolist()
     for name, values in rows.numbers.items():
+        if name == VENDOR_CLOSE:
+            continue
         positive = name in PRICES or name == "adj_close"
         rule = "must be above zero" if positive else "must not be negative"
         for row in np.flatnonzero((values <= 0 if positive else values < 0) | np.isinf(values)).tolist():
@@ -159,6 +164,13 @@ def bars_of(rows: Rows) -> pd.DataFrame:
         close, adjusted = table["close"].to_numpy()[priced], table["adj_close"].to_numpy()[priced]
         table.loc[priced, "dividend"] = implied_dividends(close, adjusted)
     return bars_table(carry_events(table))
+
+
+def vendor_close_of(rows: Rows) -> pd.Series | None:
+    """Return the vendor's adjusted close by session where the file has it beside dividends, else None."""
+    if VENDOR_CLOSE not in rows.numbers or "split_to_apply" in rows.numbers:
+        return None
+    return pd.Series(rows.numbers[VENDOR_CLOSE], index=as_sessions(rows.dates.astype("datetime64[s]")))
 
 
 def implied_dividends(close: Floats, adjusted: Floats) -> Floats:

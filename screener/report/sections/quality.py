@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from screener.market.quality import SEVERITIES, is_repair
 from screener.report.blocks import Block, Cell, Column, Facts, Listing, Paragraph, Rows, Section, Table
 from screener.report.standing import GONE, data_banner, named, standing_of
 from screener.report.words import Wording, instant, wording
@@ -32,15 +33,17 @@ def section(inputs: WeeklyInputs) -> Section:
 
 def _counts(inputs: WeeklyInputs, say: Wording) -> Facts:
     standing, run = standing_of(inputs), inputs.run
-    quarantined = sum(each.quarantined for each in inputs.findings)
+    aside = sum(each.quarantined and not is_repair(each) for each in inputs.findings)
+    repaired = sum(each.quarantined and is_repair(each) for each in inputs.findings)
     pairs = (
         (say("quality.prices"), say("quality.synthetic") if run.synthetic else say("quality.market")),
         (say("quality.fresh"), say("quality.of", n=len(standing.fresh), of=len(standing.expected))),
         (say("quality.stale"), str(len(standing.stale))),
         (say("quality.missing"), str(len(standing.missing))),
         (say("quality.failed"), str(len(standing.failed))),
-        (say("quality.quarantined"), str(quarantined)),
-        (say("quality.listed"), str(len(inputs.findings) - quarantined)),
+        (say("quality.quarantined"), str(aside)),
+        (say("quality.put_right"), str(repaired)),
+        (say("quality.listed"), str(sum(_is_warning(each) for each in inputs.findings))),
         (say("quality.source"), f"{run.source} ({run.source_identity})"),
         (say("quality.made_at"), instant(run.generated_at)),
     )
@@ -78,17 +81,28 @@ def _state(inputs: WeeklyInputs, symbol: str) -> str:
     return "missing" if state is None else state.state
 
 
+def _is_warning(finding: Finding) -> bool:
+    return not finding.quarantined and finding.severity != "note"
+
+
+def _treatment(finding: Finding) -> str:
+    """Return the key of the word for what became of a finding."""
+    if finding.quarantined:
+        return "quality.repaired" if is_repair(finding) else "quality.set_aside"
+    return "quality.noted" if finding.severity == "note" else "quality.kept"
+
+
 def _findings(inputs: WeeklyInputs, say: Wording) -> Table:
     """Every finding, quarantined ones first, then by symbol and session."""
 
-    def order(each: Finding) -> tuple[bool, bool, str, str]:
-        return (not each.quarantined, each.severity != "error", each.symbol, each.session.isoformat())
+    def order(each: Finding) -> tuple[bool, int, str, str]:
+        return (not each.quarantined, SEVERITIES.index(each.severity), each.symbol, each.session.isoformat())
 
     rows = tuple(
         (
             named(inputs, each.symbol),
             each.session,
-            say("quality.set_aside") if each.quarantined else say("quality.kept"),
+            say(_treatment(each)),
             each.check.replace("_", " "),
             each.detail,
         )

@@ -279,11 +279,8 @@ def test_a_file_may_not_contradict_the_universes_currency(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("date,price\n2024-01-02,1\n", ["MP.csv:1: column close is missing; found ['date', 'price']"]),
-        (
-            "day;close\n2024-01-02;1\n",
-            ["column close is missing; separate columns with commas, not ';'", "column date"],
-        ),
+        ("date,prix\n2024-01-02,1\n", ["MP.csv:1: column close is missing; found ['date', 'prix']; name it"]),
+        ("day;close\n2024-01-02;1\n", ["column date is missing; found ['day', 'close']; name it under [col"]),
         (
             "date,clsoe\n2024-01-02,1\n",
             ["MP.csv:1: column 'clsoe' is not known; rename it close or remove it"],
@@ -295,11 +292,25 @@ def test_a_file_may_not_contradict_the_universes_currency(tmp_path: Path) -> Non
         ),
         ("date,close,Close\n2024-01-02,1,1\n", ["columns 'close' and 'Close' both hold the close; keep one"]),
         ("date,close\n2024-13-02,1\n", ["MP.csv:2:date: '2024-13-02' is not a date; write 2026-07-10"]),
-        ("date,close\n01/02/2024,1\n", ["MP.csv:2:date: '01/02/2024' is not a date"]),
+        ("date,close\n01/02/2024,1\n", ["MP.csv:2:date: '01/02/2024' may have the day or the month first"]),
+        (
+            "date,close\n13/02/2024,1\n02/14/2024,1\n",
+            ["MP.csv:2:date: '13/02/2024' has day and month the other way round than '02/14/2024' in line 3"],
+        ),
+        ("date,close\n31/02/2024,1\n", ["MP.csv:2:date: '31/02/2024' is not a date"]),
         ("date,close\n2024-01-04T15:00:00Z,1\n", ["MP.csv:2:date: '2024-01-04T15:00:00Z' is not a date"]),
         ("date,close\n,1\n", ["MP.csv:2:date: is empty"]),
         ("date,close\n2024-01-02,ten\n", ["MP.csv:2:close: 'ten' is not a number"]),
-        ('date,close\n2024-01-02,"1,000.5"\n', ["MP.csv:2:close: '1,000.5' is not a number"]),
+        ('date,close\n2024-01-02,"1,000"\n', ["MP.csv:2: '1,000' may be thousands or decimals; say decimal"]),
+        ('date,close\n2024-01-02,"1,00,0.5"\n', ["MP.csv:2:close: '1,00,0.5' is not a number"]),
+        (
+            'date,open,close\n2024-01-02,"1,5",1.25\n',
+            ["MP.csv:2: '1,5' has another decimal mark than '1.25' in line 2"],
+        ),
+        (
+            'date,close,volume\n01/02/2024,1,-5\n02/03/2024,"1,000",7\n',
+            ["MP.csv:2:date: '01/02/2024' may have", "MP.csv:3: '1,000' may be thousands"],
+        ),
         ("date,close\n2024-01-02,inf\n", ["MP.csv:2:close: 'inf' is not a number"]),
         ("date,close\n2024-01-02,1_0\n", ["MP.csv:2:close: '1_0' is not a number"]),
         ("date,close\n2024-01-02,-3\n", ["MP.csv:2:close: -3 must be above zero"]),
@@ -356,19 +367,22 @@ def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:
         "MP.csv:3:date: '2024-02-30' is not a date; write 2026-07-10",
         "MP.csv:4:close: -1 must be above zero",
         "MP.csv:4:volume: -1 must not be negative",
-        "TDK.csv:1: column close is missing; found ['date']",
+        "TDK.csv:1: column close is missing; found ['date']; name it under [columns] in prices.toml "
+        "if it has another heading",
     ]
 
 
 def test_a_thousand_faults_of_a_kind_are_three_lines_and_a_count(tmp_path: Path) -> None:
-    days = pd.bdate_range("2020-01-01", periods=1000).strftime("%d.%m.%Y")
+    days = pd.bdate_range("2020-01-01", periods=1000).strftime("%d of %m %Y")
     told = problems_of(tmp_path, "date,close\n" + "".join(f"{day},1\n" for day in days))
     assert len(told) == 4 and told[-1] == "MP.csv: the same in 997 more rows of date"
 
 
 def test_bytes_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:
     (tmp_path / "MP.csv").write_bytes(b"date,close\n2024-01-02,1\n2024-01-03,\xff\n")
-    assert problems(tmp_path) == ("MP.csv:3: is not UTF-8 text; save it as CSV in UTF-8",)
+    assert problems(tmp_path) == (
+        "MP.csv:3: is not UTF-8 text; save it as CSV in UTF-8, or state its encoding in prices.toml",
+    )
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

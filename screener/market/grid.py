@@ -1,0 +1,178 @@
+"""Ragged bars of many exchanges onto one grid of dates, as plain arrays. What a panel is made of; see panel.py.
+
+No pandas inside: a date is a whole number of days, a row is looked up in a table, and every symbol writes its own
+row of four N × T arrays. So a panel of 2,000 names over 20 years takes about a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from screener.market.bars import COLUMNS, Bars
+from screener.market.sessions import as_days, calendar, calendar_of, known_sessions
+from screener.universe.model import Instrument
+
+STALE_AFTER = 5  # own sessions without a bar; after that the last price is no longer a price
+UNKNOWN_AFTER = 10  # weekdays without a bar past a calendar's end; Shanghai's longest holiday takes eight
+CLOSE, VOLUME, DIVIDEND = (COLUMNS.index(each) for each in ("close", "volume", "dividend"))
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
+Days = npt.NDArray[np.datetime64]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Own:
+    """One symbol's rows that are its own: from its listing, before its delisting, up to the as-of date."""
+
+    days: Days
+    values: Floats  # n × 7, columns COLUMNS
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Grid:
+    """Dates that are rows of a panel, and how many sessions each calendar's exchange has had by then."""
+
+    days: Days  # T, sorted
+    sessions: Mapping[str, Rows]  # by calendar: T, sessions of its exchange up to each date
+    unknown: Mapping[str, Bools]  # by calendar: dates that it does not reach
+    _row_of: Rows  # by days since the first
+
+    def rows(self, days: Days) -> Rows:
+        """Return the row of each date, all of which must be on the grid."""
+        found: Rows = self._row_of[(days - self.days[0]).astype(np.intp)]
+        return found
+
+
+def own_rows(bars: Bars, instrument: Instrument, as_of: date) -> Own:
+    """Cut the rows that are not this security's: before its listing, from its delisting on, after as_of."""
+    days = as_days(pd.DatetimeIndex(bars.table.index))
+    first = 0 if instrument.listed_from is None else int(np.searchsorted(days, _day(instrument.listed_from)))
+    last = int(np.searchsorted(days, _day(as_of), side="right"))
+    if instrument.delisted_on is not None:
+        last = min(last, int(np.searchsorted(days, _day(instrument.delisted_on))))
+    last = max(first, last)
+    return Own(days[first:last], bars.table.to_numpy(dtype=float)[first:last])
+
+
+def unite(own: Mapping[str, Own], instruments: Mapping[str, Instrument], as_of: date) -> Grid:
+    """Return every date on which an exchange of ours had a session, or a source served a bar.
+
+    Where a calendar does not reach, its exchange was open on the dates on which any of its symbols has a bar.
+    """
+    if not own:
+        return Grid(np.array([], dtype="datetime64[D]"), {}, {}, np.array([], dtype=np.intp))
+    first = min(each.days[0] for each in own.values())
+    width = int((max(_day(as_of), max(each.days[-1] for each in own.values())) - first).astype(int)) + 1
+    marked: dict[str, Bools] = {}
+    for symbol, each in own.items():
+        name = calendar_of(instruments[symbol].mic)
+        if name not in marked:
+            marked[name] = np.zeros(width, dtype=bool)
+        marked[name][(each.days - first).astype(np.intp)] = True
+    known = {name: known_sessions(name, first.item(), as_of) for name in marked}
+    on_grid = np.zeros(width, dtype=bool)
+    for name, flags in marked.items():
+        on_grid |= flags
+        on_grid[(known[name] - first).astype(np.intp)] = True
+    days = first + np.flatnonzero(on_grid)
+    sessions: dict[str, Rows] = {}
+    unknown: dict[str, Bools] = {}
+    for name, flags in marked.items():
+        unknown[name] = ~calendar(name).is_known(days)
+        sessions[name] = np.cumsum(calendar(name).is_open(days) | (unknown[name] & flags[on_grid]))
+    return Grid(days, sessions, unknown, np.cumsum(on_grid) - 1)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Columns:
+    """The four tables of a panel, N × T: a symbol's numbers lie side by side."""
+
+    prices: Floats
+    traded: Bools
+    close: Floats
+    value_traded: Floats
+
+    @classmethod
+    def empty(cls, symbols: int, sessions: int) -> Columns:
+        """Return tables to be filled row by row."""
+        shape = (symbols, sessions)
+        prices, close, value = (np.empty(shape) for _ in range(3))
+        return cls(prices, np.zeros(shape, dtype=bool), close, value)
+
+    def fill(self, at: int, own: Own, instrument: Instrument, grid: Grid, rate: Floats) -> None:
+        """Write one symbol's row. rate: T, base currency per quoted unit.
+
+        Total return of a session: (C + D) / C[previous bar].
+        """
+        close = np.ascontiguousarray(own.values[:, CLOSE])
+        growth = np.empty_like(close)
+        growth[0] = close[0]
+        np.divide(close[1:] + own.values[1:, DIVIDEND], close[:-1], out=growth[1:])
+        level = np.cumprod(growth)
+
+        rows = grid.rows(own.days)
+        start = int(rows[0])
+        latest = _latest(rows, start, len(grid.days))
+        kept = _is_kept(rows, latest, start, grid, calendar_of(instrument.mic))
+        if instrument.delisted_on is not None:
+            kept &= grid.days[start:] < _day(instrument.delisted_on)
+        factor = np.where(kept, rate[start:], np.nan)
+        for each in (self.prices, self.close):
+            each[at, :start] = np.nan
+        np.multiply(level[latest], factor, out=self.prices[at, start:])
+        np.multiply(close[latest], factor, out=self.close[at, start:])
+        priced = np.isfinite(self.prices[at, rows])  # without a rate nothing is traded in the base currency
+        self.traded[at, rows] = priced
+        value = close * own.values[:, VOLUME] * rate[rows]
+        self.value_traded[at] = np.nan
+        self.value_traded[at, rows] = np.where(priced, value, np.nan)
+
+    def frames(self, symbols: Sequence[str], index: pd.DatetimeIndex) -> dict[str, pd.DataFrame]:
+        """Return the tables T × N with their labels, by field of PricePanel."""
+        columns = pd.Index(list(symbols), dtype="str")
+        named = {
+            "prices": self.prices,
+            "traded": self.traded,
+            "close": self.close,
+            "value_traded": self.value_traded,
+        }
+        return {
+            name: pd.DataFrame(values.T, index=index, columns=columns, copy=False)
+            for name, values in named.items()
+        }
+
+
+def _latest(rows: Rows, start: int, count: int) -> Rows:
+    """Return for each grid row from the first bar on the position of the last bar at or before it."""
+    steps = np.zeros(count - start, dtype=np.intp)
+    steps[rows[1:] - start] = 1
+    return np.cumsum(steps)
+
+
+def _is_kept(rows: Rows, latest: Rows, start: int, grid: Grid, name: str) -> Bools:
+    """Say for each grid row from the first bar on whether the last bar's price still is one."""
+    if len(rows) == len(latest):
+        return np.ones(len(rows), dtype=bool)
+    sessions = grid.sessions[name]
+    kept: Bools = np.asarray(sessions[start:] - sessions[rows][latest] <= STALE_AFTER)
+    unknown = grid.unknown[name][start:]
+    if unknown.any():
+        days = grid.days[start:][unknown]
+        age = np.busday_count(grid.days[rows][latest[unknown]], days)
+        kept[unknown] &= age <= UNKNOWN_AFTER
+    return kept
+
+
+def _day(day: date) -> np.datetime64:
+    return np.datetime64(day, "D")
