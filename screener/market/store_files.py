@@ -53,17 +53,24 @@ IN = {
         FROM incoming_bars i JOIN series s USING (source, symbol)
         ANTI JOIN bars b ON b.series = s.id AND b.session = i.session AND b.fetched_at = i.fetched_at
         ORDER BY s.id, i.session, i.fetched_at""",
+    # before the fetches, which tell whose whole history is the newer one
+    "adjusted": """
+        DELETE FROM adjusted WHERE series IN (
+          SELECT s.id FROM (
+            SELECT source, symbol, max(whole_at) AS whole_at FROM incoming_fetches GROUP BY ALL) i
+          JOIN series s USING (source, symbol)
+          JOIN (SELECT series, max(whole_at) AS whole_at FROM fetches GROUP BY series) f ON f.series = s.id
+          WHERE i.whole_at > f.whole_at);
+        INSERT INTO adjusted
+        SELECT s.id, i.session, i.close FROM incoming_adjusted i JOIN series s USING (source, symbol)
+        ANTI JOIN adjusted a ON a.series = s.id
+        ORDER BY s.id, i.session""",
     "fetches": f"""
         INSERT INTO fetches BY NAME
         SELECT s.id AS series, i.fetched_at, {", ".join(f"i.{each}" for each in FETCHES.split(", "))}
         FROM incoming_fetches i JOIN series s USING (source, symbol)
         ANTI JOIN fetches f ON f.series = s.id AND f.fetched_at = i.fetched_at
         ORDER BY s.id, i.fetched_at""",
-    "adjusted": """
-        INSERT INTO adjusted
-        SELECT s.id, i.session, i.close FROM incoming_adjusted i JOIN series s USING (source, symbol)
-        ANTI JOIN adjusted a ON a.series = s.id
-        ORDER BY s.id, i.session""",
     "verdicts": """
         INSERT INTO verdicts BY NAME
         FROM incoming_verdicts ANTI JOIN verdicts USING (source, symbol, session, given_at)""",

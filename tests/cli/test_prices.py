@@ -17,6 +17,7 @@ from screener.market.store_lock import Patience, writer_lock
 from tests.cli.test_commands import AS_OF, NOW, Run, files, one_line, price_folder, run, small_universe
 from tests.market.test_store_layout import LAYOUT_ONE
 from tests.stand_in_yahoo import Listing, StandIn
+from tests.stand_in_yahoo.guard import forget_yfinance
 
 __all__ = ["run"]  # the fixture
 SYMBOLS = ("MP", "NVDA", "ACWI")
@@ -167,6 +168,7 @@ def test_a_request_budget_stops_a_run_and_the_next_goes_on(run: Run, tmp_path: P
             *("--source", "yahoo", "--yahoo-url", service.url, "--universe", str(universe), "--as-of", AS_OF),
             *("--now", NOW, "--store", str(tmp_path / "p.duckdb"), "--since", "2026-01-05"),
         ]
+        forget_yfinance()  # a cookie and a crumb come first
         ran = run("prices", "update", *words, "--requests", 3)
         assert ran.code == 3 and len(service.seen) <= 4
         assert "rate limited; not asked: the 3 requests of this run are spent; run again to go on" in ran.err

@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from screener.errors import ScreenerError, UserError
@@ -73,6 +73,7 @@ def test_an_export_imported_into_a_new_store_is_the_same_to_the_last_bit(tmp_pat
     assert content(tmp_path / "a.duckdb") == content(tmp_path / "b.duckdb")
 
 
+@example(seed=0, fetches=3, already=1)
 @given(seed=st.integers(0, 10**6), fetches=st.integers(0, 4), already=st.integers(0, 4))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_importing_over_a_part_of_it_adds_what_is_missing(
