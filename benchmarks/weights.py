@@ -222,7 +222,7 @@ def time_peer(peer: Peer, returns: pd.DataFrame, ends: np.ndarray) -> tuple[floa
     return 1e3 * float(np.median(seconds)), np.array(weights)
 
 
-def run(returns: pd.DataFrame, title: str, sample: int) -> None:
+def run(returns: pd.DataFrame, title: str, sample: int, only: str) -> None:
     ends = np.arange(WINDOW, len(returns) + 1, STEP)
     names = returns.shape[1]
     chosen = np.unique(np.linspace(0, len(ends) - 1, sample).astype(int))
@@ -230,7 +230,7 @@ def run(returns: pd.DataFrame, title: str, sample: int) -> None:
     windows = Windows(returns.to_numpy(), ends, WINDOW, FEWEST)
     print(f"\n{title}: {names} names, {len(ends)} rebalances, peers on {len(chosen)}; ms a rebalance")
     print(f"{'method':<34}{'who':<16}{'ms':>10}{'ratio':>9}  largest difference of a weight")
-    for job in jobs(names):
+    for job in (each for each in jobs(names) if only in each.title):
         begun = time.perf_counter()
         ours = job.ours(windows)
         spent = 1e3 * (time.perf_counter() - begun) / len(ends)
@@ -256,14 +256,20 @@ def main() -> None:
     )
     parser.add_argument("--names", type=int, nargs="*", default=[20, 500, 2000], help="20 is the real names")
     parser.add_argument("--sample", type=int, default=30, help="rebalances that peers are timed on")
+    parser.add_argument("--only", default="", help="methods whose name has this in it")
     asked = parser.parse_args()
     print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}, NumPy {np.__version__}")
     for names in asked.names:
         if names == 20:
-            run(real_returns(), "skfolio's 20 real names", asked.sample)
+            run(real_returns(), "skfolio's 20 real names", asked.sample, asked.only)
         else:
             rows = WINDOW + STEP * (40 if names <= 500 else 8)
-            run(simulated_returns(names, rows), "simulated", 3 if names <= 500 else 2)
+            run(
+                simulated_returns(names, rows),
+                "simulated",
+                min(asked.sample, 3 if names <= 500 else 2),
+                asked.only,
+            )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from screener.cli.show import Column, number, percent, print_table, say, tell
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from screener.portfolio.orders import OrderList
     from screener.universe.model import Theme
 
+SIZED = ("market_value", "index_rule", "black_litterman")
 COLUMNS = (
     "symbol",
     "side",
@@ -41,6 +44,13 @@ def read_known(
     from screener.api import Known, load_fundamentals, shares_to_weights
     from screener.portfolio.input_files import read_holdings, read_views
 
+    if views is not None and theme.method != "black_litterman":
+        raise typer.BadParameter(f"{theme.method} takes no views; black_litterman does", param_hint="--views")
+    if fundamentals and theme.method not in SIZED:
+        raise typer.BadParameter(
+            f"{theme.method} does not look at market values; {', '.join(SIZED)} do",
+            param_hint="--fundamentals",
+        )
     file, capital = money
     symbols = list(market.universe.instruments)
     shares = {} if file is None else read_holdings(file, symbols)

@@ -95,7 +95,7 @@ def build(
 
     rebalance = run(market, chosen, BuildSettings(capital=wealth), known=known)
     listed = None
-    if orders is not None or holdings is not None:
+    if not (orders is None and holdings is None and capital is None):
         listed = list_orders(market, rebalance, held, capital)
     if as_json:
         print_json("build", market, _rebalance_record(rebalance, listed))
@@ -169,6 +169,8 @@ def _with_words(theme: Theme, words: _Words) -> Theme:
     from dataclasses import replace
 
     method = words.method or ("risk_budgets" if words.budgets else theme.method)
+    if words.budgets and method != "risk_budgets":
+        raise typer.BadParameter(f"{method} takes no risk budgets; leave out --method", param_hint="--budget")
     return replace(
         theme,
         method=method,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from screener.errors import ScreenerError, UserError, unknown
-from screener.portfolio.constrained import Goal, Indices, optimise
+from screener.portfolio.constrained import Goal, Indices, nearest, optimise
 from screener.portfolio.limits import GROUPS
 from screener.portfolio.region import Names, Region
 
@@ -165,8 +166,8 @@ def constrained_risk(covariance: Floats, budget: Floats, region: Region, total: 
 def budgeted(covariance: Floats, shares: Mapping[str, Floats], region: Region, total: float) -> Floats:
     """Return weights whose groups carry their shares of the risk, or come as near as the limits let them.
 
-    Without limits that bind the shares are exact. Where limits cut some names, the budgets within each group
-    move to the others until the groups' shares are met or stop moving.
+    Without limits that bind the shares are exact. Where limits cut some names, the budgets of groups move until
+    their shares are met or stop moving; what is then still missed is made least, in squares, from there.
     """
     names = region.names
     groups = {subject: _numbers(names.words(subject)) for subject in shares}
@@ -189,7 +190,54 @@ def budgeted(covariance: Floats, shares: Mapping[str, Floats], region: Region, t
             budget = budget * (share / np.clip(had, share / 4, 4 * share)) ** power
         budget = np.maximum(budget / budget.sum(), 1e-3 / len(budget))
         budget = budget / budget.sum()
-    return best
+    return best if best_gap < CLOSE / 10 else _nearest_shares(covariance, best, shares, region)
+
+
+def _nearest_shares(
+    covariance: Floats, start: Floats, shares: Mapping[str, Floats], region: Region
+) -> Floats:
+    """Return the weights from a start on that miss the shares least, Σ (share − budget)², by SciPy's SLSQP.
+
+    Only where all limits are linear; the start comes back where nothing better is found.
+    """
+    from scipy.optimize import minimize
+
+    linear = not (region.turnover or region.cones() or region.of("names") or region.least_position)
+    if not linear:
+        return start
+    sums, budgets = [], []
+    for subject, share in shares.items():
+        words = np.array(region.names.words(subject))
+        for word in dict.fromkeys(words.tolist()):
+            sums.append((words == word).astype(float))
+            budgets.append(float(share[words == word][0]))
+    groups, budget = np.array(sums), np.array(budgets)
+    total, matrix, bound = float(start.sum()), region.matrix, region.bound
+
+    def missed(w: Floats) -> tuple[float, Floats]:
+        marginal = covariance @ w
+        variance = float(w @ marginal)
+        carried = groups @ (w * marginal) / variance
+        gap = carried - budget
+        pull = groups.T @ gap
+        slope = pull * marginal + covariance @ (pull * w) - 2 * float(gap @ carried) * marginal
+        return 1e4 * float(gap @ gap), 2e4 * slope / variance
+
+    limits: list[Any] = [{"type": "eq", "fun": lambda w: w.sum() - total, "jac": np.ones_like}]
+    if len(bound):
+        limits.append({"type": "ineq", "fun": lambda w: bound - matrix @ w, "jac": lambda w: -matrix})
+    found = minimize(
+        missed,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, total)] * len(start),
+        constraints=limits,
+        options={"maxiter": 100, "ftol": 1e-12},
+    )
+    weights = np.clip(found.x, 0.0, None)
+    weights = nearest(weights / weights.sum(), region, total)  # SLSQP keeps limits to about 1e-8 only
+    return weights if missed(weights)[0] < missed(start)[0] else start
 
 
 def missed_shares(risk: Floats, shares: Mapping[str, Floats], names: Names) -> tuple[str, ...]:

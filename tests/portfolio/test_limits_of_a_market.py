@@ -148,3 +148,17 @@ def test_views_move_the_portfolio(build: Build, tmp_path: Path) -> None:
     views.write_text("symbol,against,view,confidence\nMP,,-0.5,0.9\n", encoding="utf-8")
     moved = json.loads(build(*words, "--views", views)[1])["data"]["weights"]
     assert moved.get("MP", 0.0) < plain["MP"] - 0.01
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--method", "equal", "--budget", "segment mining = 100%"), "equal takes no risk budgets"),
+        (("--fundamentals",), "does not look at market values"),
+        (("--method", "market_value"), "known of today only"),
+        (("--limit", "trakcing error <= 5%"), "is unknown"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(build: Build, words: tuple[str, ...], said: str) -> None:
+    code, _, err = build("magnets", *words)
+    assert code == 2 and said in " ".join(err.replace("│", " ").split())
