@@ -56,6 +56,7 @@ from screener.screening.history import ScreenHistory, screen_history
 from screener.screening.metrics import Position, compute_metrics, with_percentiles
 from screener.screening.rules import Facts, ScreenResult, evaluate
 from screener.screening.supply_chain import supply_chain_columns
+from screener.universe.load import load_universe
 from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
 
 __all__ = [
@@ -90,6 +91,7 @@ __all__ = [
     "theme_named",
     "unknown",
     "weekly",
+    "word_problems",
 ]
 LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
 HISTORY_WEEKS = 13  # of screens in the weekly report
@@ -129,20 +131,23 @@ class WeeklyOutcome:
     inputs: WeeklyInputs
 
 
-def check_universe(universe: Universe) -> Universe:
-    """Return a universe whose themes and screens use only methods and metrics that exist.
+def check_universe(folder: Path) -> Universe:
+    """Return the universe of a folder, whose themes and screens ask for nothing that does not exist.
 
-    Raises UserError with a line for each word that is not defined; the loader cannot know them.
+    Raises UserError with a line for every fault of every file, in one pass.
     """
-    problems = []
+    return load_universe(folder, word_problems)
+
+
+def word_problems(universe: Universe) -> dict[tuple[str, str], list[str]]:
+    """Return what the words of themes and screens get wrong, by file and table; the universe may have other faults."""
+    problems = {}
     for theme in universe.themes.values():
-        if theme.method not in METHODS:
-            problems.append(f"themes.toml: [{theme.key}]: {unknown('method', theme.method, list(METHODS))}")
-        problems += [f"themes.toml: [{theme.key}]: {each}" for each in theme_problems(universe, theme)]
+        method = [] if theme.method in METHODS else [unknown("method", theme.method, list(METHODS))]
+        problems["themes.toml", theme.key] = method + theme_problems(universe, theme)
     for spec in universe.screens.values():
-        problems += [f"screens.toml: [{spec.key}]: {each}" for each in screen_problems(universe, spec)]
-    raise_all(problems)
-    return universe
+        problems["screens.toml", spec.key] = screen_problems(universe, spec)
+    return problems
 
 
 def check_theme(universe: Universe, theme: Theme) -> Theme:

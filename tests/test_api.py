@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from screener.backtest.engine import simulate
 from screener.errors import UserError
 from screener.portfolio.costs import Costs
 from screener.universe.model import ScreenRule
+from screener.universe.template import write_template
 
 
 def test_live_proposal_and_backtest_decide_alike(sample_market: sc.Market) -> None:
@@ -114,10 +116,32 @@ def test_a_broken_condition_of_a_universe_is_found_without_prices(sample_market:
         ("segment > 1 +", "cannot be read"),
     ):
         broken = replace(sample_market.universe, screens={key: replace(spec, where=where)})
-        with pytest.raises(UserError, match=f"screens.toml: .{key}.*{said}"):
-            sc.check_universe(broken)
+        (problem,) = sc.word_problems(broken)["screens.toml", key]
+        assert said in problem
     sound = replace(spec, where="contains(elements, 'Dy') and market_cap > 1e9 and adv_percentile > 0.2")
-    sc.check_universe(replace(sample_market.universe, screens={key: sound}))
+    universe = replace(sample_market.universe, screens={key: sound})
+    assert not any(sc.word_problems(universe).values())
+
+
+def test_every_fault_of_a_folder_is_told_in_one_pass(tmp_path: Path) -> None:
+    """What the loader finds and what only the layers above know come together, each with its line."""
+    folder = write_template(tmp_path / "mine")
+    for name, old, new in (
+        ("instruments.csv", "XNYS", "XNYZ"),
+        ("themes.toml", "inverse_volatility", "inverse_vol"),
+        ("screens.toml", "volatility <= 0.60", "volatlity <= 0.60"),
+        ("screens.toml", "rank_by = {", 'where = "adv >"\nrank_by = {'),
+    ):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert old in text
+        (folder / name).write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        sc.check_universe(folder)
+    told = "\n".join(caught.value.problems)
+    assert "instruments.csv:2: mic" in told
+    assert "themes.toml:6: [core] method 'inverse_vol' is unknown; did you mean 'inverse_volatility'" in told
+    assert "screens.toml:5: [steady] metric 'volatlity' is unknown" in told
+    assert "screens.toml:5: [steady] where 'adv >' cannot be read" in told
 
 
 def test_percentiles_are_among_all_names_also_inside_a_theme(sample_market: sc.Market) -> None:

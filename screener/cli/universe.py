@@ -125,9 +125,9 @@ def new(
 def check(universe: UniverseOption = "rare_earth_ai", as_json: JsonOption = False) -> None:
     """Check every file of a universe and report all faults at once. Ends with 2 when there is one."""
     from screener.api import check_universe
-    from screener.universe.load import universe_warnings
+    from screener.universe.load import find_universe, universe_warnings
 
-    loaded = check_universe(_load(universe))
+    loaded = check_universe(find_universe(universe))
     warnings = universe_warnings(loaded, datetime.now(UTC).date())
     if as_json:
         dump({"schema": "screener.universe/1", "universe": loaded.key, "faults": [], "warnings": warnings})

@@ -16,8 +16,9 @@ from screener.universe.model import ScreenSpec, Universe
 def screen_problems(universe: Universe, spec: ScreenSpec) -> list[str]:
     """Return a sentence for each word of a screen's rules, ranking or SQL condition that is not understood."""
     problems = spec_problems(spec)
-    if spec.where:
-        figures = pd.DataFrame(np.nan, index=sorted(universe.instruments), columns=list(RULED))
+    placed = sorted(s for s, each in universe.instruments.items() if each.segment in universe.segments)
+    if spec.where and placed:
+        figures = pd.DataFrame(np.nan, index=placed, columns=list(RULED))
         facts = supply_chain_columns(universe, figures.index, figures["adv"])
         try:
             judge(spec.where, facts.join(figures), option="where")

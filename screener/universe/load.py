@@ -7,6 +7,7 @@ instruments, organisations and events, check.py knows contradictions.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from screener.errors import UserError
@@ -25,6 +26,8 @@ from screener.universe.toml_tables import Table
 
 __all__ = ["find_universe", "load_universe", "shipped_universes", "universe_warnings"]
 
+Problems = Mapping[tuple[str, str], Sequence[str]]  # (file, key of a table) → what is wrong with it
+Words = Callable[[Universe], Problems]
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -54,9 +57,10 @@ def _shipped_folder() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "universes"
 
 
-def load_universe(folder: Path) -> Universe:
+def load_universe(folder: Path, words: Words | None = None) -> Universe:
     """Return the universe that a folder states.
 
+    words: what layers above find wrong with the words of themes and screens, which this one does not know.
     Raises UserError with a line for every fault of every file, such as
     `universes/rare_earth_ai/instruments.csv:14: segment "magnet" is not defined; did you mean "magnets"?`.
     """
@@ -73,10 +77,10 @@ def load_universe(folder: Path) -> Universe:
     themes = load_themes(folder, segments, listed, faults)
     screens = load_screens(folder, faults)
     events = load_events(folder, segments, faults)
-    if faults or listed is None or segments is None:
+    if listed is None or segments is None:
         raise UserError(*map(str, sorted(set(faults))))
     in_order = dict(sorted(listed.items()))
-    return Universe(
+    universe = Universe(
         key=folder.resolve().name,
         label=label,
         label_ja=label_ja,
@@ -89,6 +93,20 @@ def load_universe(folder: Path) -> Universe:
         materials=dict(sorted((materials or {}).items())),
         organisations=organisations,
     )
+    faults += [] if words is None else _word_faults(folder, words(universe))
+    if faults:
+        raise UserError(*map(str, sorted(set(faults))))
+    return universe
+
+
+def _word_faults(folder: Path, problems: Problems) -> list[Fault]:
+    """Return faults with the lines of the tables they are about."""
+    faults: list[Fault] = []
+    for (file, key), sentences in problems.items():
+        document = read_document(folder, file, [])
+        line = 0 if document is None else document.line_of((key,))
+        faults += [Fault(shown_path(folder / file), line, f"[{key}] {each}") for each in sentences]
+    return faults
 
 
 def _load_labels(folder: Path, faults: list[Fault]) -> tuple[str, str]:

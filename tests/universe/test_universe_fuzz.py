@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import screener.api as sc
 from screener.errors import UserError
-from screener.universe.load import load_universe, universe_warnings
+from screener.universe.load import universe_warnings
 from screener.universe.model import Universe
 from screener.universe.template import EXAMPLE
 from tests.conftest import AS_OF
@@ -85,7 +85,7 @@ def edited(content: bytes, edit: tuple[str, int, int, str, bytes]) -> bytes:
 def check(folder: Path) -> Universe | None:
     """Do what `screener universe check` does; a UserError is an answer, anything else is not."""
     try:
-        universe = sc.check_universe(load_universe(folder))
+        universe = sc.check_universe(folder)
         universe_warnings(universe, AS_OF)
     except UserError as error:
         assert error.problems
