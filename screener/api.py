@@ -45,6 +45,7 @@ from screener.market.store_lock import lock_holder
 from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
 from screener.portfolio.build import build as build_portfolio
 from screener.portfolio.costs import Costs
+from screener.portfolio.explain import RiskReport, explain_rebalance
 from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
@@ -67,6 +68,7 @@ __all__ = [
     "Position",
     "Progress",
     "Request",
+    "RiskReport",
     "ScreenSettings",
     "Stated",
     "ThemeResult",
@@ -76,6 +78,7 @@ __all__ = [
     "check_theme",
     "check_universe",
     "default_store",
+    "explain",
     "export_prices",
     "import_prices",
     "judge",
@@ -203,6 +206,21 @@ def build(
     if known is not None and (known.market_values or known.views) and day < market.request.as_of:
         raise UserError(f"market values and views are of today and were not known like this on {day}")
     return _decide(market, chosen, settings or BuildSettings(), day, known)
+
+
+def explain(
+    market: Market, theme: str | Theme, rebalance: Rebalance, settings: BuildSettings | None = None
+) -> RiskReport:
+    """Return where the risk of a theme's rebalance comes from and what would move its weights."""
+    chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
+    day = rebalance.decided_on
+    return explain_rebalance(
+        market.universe,
+        market.panel.until(day),
+        rebalance,
+        settings or BuildSettings(),
+        lambda changed: _decide(market, chosen, changed, day),
+    )
 
 
 def backtest(

@@ -22,7 +22,7 @@ from screener.cli.show import (
 )
 
 if TYPE_CHECKING:
-    from screener.api import Market, Request
+    from screener.api import Market, Request, RiskReport
     from screener.backtest.validity import Interval, Validity
     from screener.portfolio.build import Rebalance
     from screener.portfolio.orders import OrderList
@@ -81,6 +81,9 @@ def build(
     fundamentals: Annotated[
         bool, typer.Option("--fundamentals", help="Ask the source for today's market values.")
     ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Where the risk comes from and what would move the weights.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Weigh one theme as of today. Example: screener build magnets --source sample --capital 50000 --orders -."""
@@ -91,16 +94,21 @@ def build(
     known, held, wealth = read_known(market, chosen, (holdings, capital), views, fundamentals)
     from screener.api import BuildSettings
     from screener.api import build as run
+    from screener.api import explain as take_apart
     from screener.api import orders as list_orders
+    from screener.cli.explain import print_risk
 
     rebalance = run(market, chosen, BuildSettings(capital=wealth), known=known)
+    risk = take_apart(market, chosen, rebalance) if explain else None
     listed = None
     if not (orders is None and holdings is None and capital is None):
         listed = list_orders(market, rebalance, held, capital)
     if as_json:
-        print_json("build", market, _rebalance_record(rebalance, listed))
+        print_json("build", market, _rebalance_record(rebalance, listed, risk))
     else:
         _print_rebalance(market, rebalance)
+        if risk is not None:
+            print_risk(market, risk)
         if listed is not None:
             print_orders(listed, market.request.base)
     if listed is not None and orders is not None and str(orders) != "-":
@@ -209,11 +217,16 @@ def _print_rebalance(market: Market, rebalance: Rebalance) -> None:
         say(f"  left out {symbol}: {reason}")
 
 
-def _rebalance_record(rebalance: Rebalance, orders: OrderList | None) -> dict[str, Any]:
+def _rebalance_record(
+    rebalance: Rebalance, orders: OrderList | None, risk: RiskReport | None
+) -> dict[str, Any]:
     from dataclasses import asdict
+
+    from screener.cli.explain import risk_record
 
     return {
         **({} if orders is None else {"orders": asdict(orders)}),
+        **({} if risk is None else {"risk": risk_record(risk)}),
         "theme": rebalance.theme,
         "method": rebalance.method,
         "decided_on": str(rebalance.decided_on),

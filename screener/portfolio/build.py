@@ -204,6 +204,15 @@ def _benchmark(
     return symbol, known.benchmark_mics[symbol]
 
 
+def covariance_settings(settings: BuildSettings, instruments: Sequence[Instrument]) -> CovarianceSettings:
+    """Return how a covariance is estimated for a build."""
+    return CovarianceSettings(
+        settings.estimator,
+        lookback_weeks=settings.lookback_weeks,
+        segments={each.symbol: each.segment for each in instruments},
+    )
+
+
 def _joint_covariance(
     panel: PricePanel,
     instruments: Sequence[Instrument],
@@ -219,11 +228,7 @@ def _joint_covariance(
         if known < settings.min_history_weeks:
             raise UserError(f"tracking error to {symbol}: it has only {known} weekly returns")
         order.append(symbol)
-    how = CovarianceSettings(
-        settings.estimator,
-        lookback_weeks=settings.lookback_weeks,
-        segments={each.symbol: each.segment for each in instruments},
-    )
+    how = covariance_settings(settings, instruments)
     return estimate_panel_covariance(panel, mics, how).matrix.loc[order, order].to_numpy()
 
 
