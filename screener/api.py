@@ -15,9 +15,9 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
@@ -52,13 +52,10 @@ from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.check import screen_problems
-from screener.screening.fundamentals import fundamental_metrics
-from screener.screening.history import ScreenHistory, screen_history
-from screener.screening.metrics import Position, compute_metrics, with_percentiles
-from screener.screening.rules import Facts, ScreenResult, evaluate
-from screener.screening.supply_chain import supply_chain_columns
+from screener.screening.market_screen import ScreenSettings, screen, screen_histories
+from screener.screening.metrics import Position
 from screener.universe.load import load_universe
-from screener.universe.model import Instrument, ScreenRule, ScreenSpec, Theme, Universe
+from screener.universe.model import Instrument, Theme, Universe, theme_named
 
 __all__ = [
     "BacktestSettings",
@@ -67,6 +64,7 @@ __all__ = [
     "Market",
     "Position",
     "Progress",
+    "Rebalance",
     "Request",
     "RiskReport",
     "ScreenSettings",
@@ -111,19 +109,6 @@ class BacktestSettings:
     start: date | None = None  # overrides years
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenSettings:
-    """What is asked of a screen beyond what the universe states; what is left empty changes nothing."""
-
-    rules: tuple[ScreenRule, ...] = ()  # further rules
-    where: str = ""  # a further SQL condition over metrics and facts
-    theme: str = ""  # only this theme's members
-    rank_by: tuple[tuple[str, float], ...] = ()  # instead of the screen's own ranking
-    within: str = ""  # "segment": rank inside each stage
-    position: Position = field(default_factory=Position)  # whose trading is judged
-    stated: Stated | None = None  # fundamentals, from load_fundamentals
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class WeeklyOutcome:
     """What one weekly run wrote, and what was missing."""
@@ -158,35 +143,6 @@ def check_theme(universe: Universe, theme: Theme) -> Theme:
     method_named(theme.method)
     raise_all(theme_problems(universe, theme))
     return theme
-
-
-def screen(
-    market: Market, key: str = "", settings: ScreenSettings | None = None, on: date | None = None
-) -> ScreenResult:
-    """Apply a screen of the universe (default: its first) to all names or one theme's, as known on a date.
-
-    on: default the as-of date. Raises UserError for an unknown screen or theme and for what a rule asks wrongly.
-    """
-    settings = settings or ScreenSettings()
-    spec = _screen_spec(market.universe, key, settings)
-    metrics, facts = _judged(market, settings, on or market.request.as_of)
-    return evaluate(spec, metrics, facts)
-
-
-def screen_histories(
-    market: Market, keys: Iterable[str], weeks: int = 26, settings: ScreenSettings | None = None
-) -> dict[str, ScreenHistory]:
-    """Apply screens on the as-of date and each of the `weeks` before it, each with what was known then."""
-    settings = settings or ScreenSettings()
-    first = market.panel.sessions[0].date()
-    ends = [market.request.as_of - timedelta(weeks=back) for back in range(weeks, -1, -1)]
-    judged = {day: _judged(market, settings, day) for day in ends if day > first}
-
-    def history(spec: ScreenSpec) -> ScreenHistory:
-        return screen_history(list(judged), lambda day: evaluate(spec, *judged[day]))
-
-    specs = [_screen_spec(market.universe, key, settings) for key in keys]
-    return {spec.key: history(spec) for spec in specs}
 
 
 def build(
@@ -309,52 +265,6 @@ def weekly(
     year, week, _ = request.as_of.isocalendar()
     folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key)
     return WeeklyOutcome(folder, market, report, inputs)
-
-
-def theme_named(universe: Universe, key: str) -> Theme:
-    """Return a theme by its key, or raise UserError with the nearest one."""
-    if key not in universe.themes:
-        raise UserError(unknown("theme", key, list(universe.themes)))
-    return universe.themes[key]
-
-
-def _judged(market: Market, settings: ScreenSettings, day: date) -> tuple[pd.DataFrame, Facts]:
-    """Return the metrics and facts of the names that a screen judges, as known on a date.
-
-    Percentiles are among all names listed then, also where only a theme's members are judged.
-    """
-    universe = market.universe
-    panel = market.panel if day >= market.request.as_of else market.panel.until(day)
-    segments = {symbol: each.segment for symbol, each in universe.instruments.items()}
-    listed = [symbol for symbol, each in universe.instruments.items() if each.is_listed(day)]
-    chosen, peers = listed, segments
-    if settings.theme:
-        chosen = [each.symbol for each in _members(market, theme_named(universe, settings.theme), day)]
-        peers = segments | dict.fromkeys(chosen, settings.theme)
-    metrics = compute_metrics(panel, market.benchmark, peers, settings.position).reindex(listed)
-    if settings.stated is not None:
-        if day < market.request.as_of:
-            raise UserError(f"fundamentals are today's and were not known like this on {day}")
-        metrics = metrics.join(fundamental_metrics(settings.stated.values, metrics.index))
-    facts = supply_chain_columns(universe, metrics.index, metrics["adv"])
-    table = with_percentiles(metrics, segments)
-    return table.loc[chosen], Facts(facts.loc[chosen], panel.base_currency)
-
-
-def _screen_spec(universe: Universe, key: str, settings: ScreenSettings) -> ScreenSpec:
-    """Return a screen of the universe with what is asked beyond it."""
-    key = key or next(iter(universe.screens))
-    if key not in universe.screens:
-        raise UserError(unknown("screen", key, list(universe.screens)))
-    spec = universe.screens[key]
-    conditions = [each for each in (spec.where, settings.where) if each]
-    return replace(
-        spec,
-        rules=(*spec.rules, *settings.rules),
-        where=conditions[0] if len(conditions) == 1 else " and ".join(f"({each})" for each in conditions),
-        rank_by=settings.rank_by or spec.rank_by,
-        within=settings.within or spec.within,
-    )
 
 
 def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 
+from screener.errors import UserError, unknown
+
 CHINA_DEPENDENCE = ("low", "medium", "high", "china-domiciled")
 PURITY = ("pure-play", "major", "minor", "indirect", "none")  # most to least driven by rare earths
 KINDS = ("equity", "etf", "index")
@@ -277,3 +279,10 @@ class Universe:
             items = sorted(value.items()) if isinstance(value, Mapping) else value
             digest.update(f"{each.name}={items!r}\n".encode())
         return digest.hexdigest()
+
+
+def theme_named(universe: Universe, key: str) -> Theme:
+    """Return a theme by its key, or raise UserError with the nearest one."""
+    if key not in universe.themes:
+        raise UserError(unknown("theme", key, list(universe.themes)))
+    return universe.themes[key]

@@ -175,6 +175,22 @@ def test_backtest_reports_theme_and_benchmark(run: Run, sample: list[str]) -> No
     assert record["data"]["magnets"]["performance"]["maximum_drawdown"] > 0
 
 
+def test_build_explains_where_the_risk_comes_from(run: Run, sample: list[str]) -> None:
+    ran = run("build", "magnets", *sample, "--explain")
+    assert ran.code == 0
+    for words in (
+        "Segment",
+        "Country",
+        "Currency",
+        "diversification ratio",
+        "of the risk at stages where China",
+    ):
+        assert words in ran.out
+    assert re.search(r"^(lookback|estimator) \S+ +\d+\.\d%", ran.out, re.MULTILINE)
+    risk = json.loads(run("build", "magnets", *sample, "--explain", "--json").out)["data"]["risk"]
+    assert sum(each["risk"] for each in risk["groups"]["segment"]) == pytest.approx(1.0)
+
+
 def test_every_backtest_says_what_it_proves(run: Run, sample: list[str]) -> None:
     ran = run("backtest", "magnets", *sample)
     assert "90% of redrawn records: CAGR" in ran.out and "before 2025-11-02 it is hindsight" in ran.out

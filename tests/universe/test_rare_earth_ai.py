@@ -167,11 +167,12 @@ def test_molycorp_was_a_friend_shored_magnet_maker_until_it_failed(universe: Uni
         assert before - after == {"MCP"}
 
 
-def test_each_weighting_method_is_some_themes_default(universe: Universe) -> None:
+def test_the_full_chain_budgets_its_risk_by_stage_and_the_others_use_four_methods(universe: Universe) -> None:
     assert {each.method for each in universe.themes.values()} == {
         *("equal_risk_contribution", "hierarchical_risk_parity"),
-        *("minimum_variance", "inverse_volatility"),
+        *("minimum_variance", "inverse_volatility", "risk_budgets"),
     }
+    assert universe.themes["full_chain"].method == "risk_budgets"
 
 
 def test_every_theme_can_be_fully_invested_within_its_limits(universe: Universe) -> None:
