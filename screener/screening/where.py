@@ -100,7 +100,7 @@ def _parsed(database: Any, condition: str, option: str) -> dict[str, Any]:
         raise UserError(f"{option} {condition!r} cannot be read: {_first_line(error)}") from None
     tree = json.loads(text)
     if tree["error"]:
-        raise UserError(f"{option} {condition!r} cannot be read: {tree['error_message']}")
+        raise UserError(f"{option} {condition!r} cannot be read: {_one_line(tree['error_message'])}")
     nodes = [statement["node"] for statement in tree["statements"]]
     if len(nodes) != 1 or not _is_plain(nodes[0]):
         raise UserError(f"{option} {condition!r} is more than a condition; write one, such as {EXAMPLE}")
@@ -153,5 +153,9 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             yield from _nodes(each)
 
 
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]
+    return _one_line(str(error).strip().splitlines()[0])

@@ -108,7 +108,7 @@ def test_every_command_explains_itself_with_an_example_or_its_exit_code(run: Run
 
 
 def test_weekly_writes_the_page_and_ends_with_its_path(run: Run, sample: list[str], tmp_path: Path) -> None:
-    ran = run("weekly", *sample, "--output", tmp_path)
+    ran = run("weekly", *sample, "--years", 1, "--output", tmp_path)
     assert ran.code == 0, ran.err
     page = Path(ran.last_line)
     assert page == tmp_path / "2026-W28" / "rare_earth_ai" / "report.html"
@@ -124,7 +124,7 @@ def test_weekly_writes_the_page_and_ends_with_its_path(run: Run, sample: list[st
 def test_the_same_inputs_make_the_same_bytes(run: Run, sample: list[str], tmp_path: Path) -> None:
     pages = []
     for name in ("one", "two"):
-        ran = run("weekly", *sample, "--output", tmp_path / name)
+        ran = run("weekly", *sample, "--years", 1, "--output", tmp_path / name)
         pages.append(
             {each.name: each.read_bytes() for each in Path(ran.last_line).parent.iterdir() if each.is_file()}
         )
@@ -315,7 +315,7 @@ def test_every_fault_of_every_file_is_reported_in_one_pass(run: Run, tmp_path: P
         "date,close\n2026-07-08,100\n2026-07-0x,101\n2026-07-09,-3\n", encoding="utf-8"
     )
     (folder / "AMD.csv").write_text("date,close\n2026-07-08,100\n2026-07-08,101\n", encoding="utf-8")
-    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--output", tmp_path / "out")
+    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--years", 1, "--output", tmp_path / "out")
     assert ran.code == 2
     assert "MP.csv" in ran.err and "close" in ran.err
     assert "NVDA.csv:3" in ran.err and "NVDA.csv:4" in ran.err
@@ -329,7 +329,7 @@ def test_an_output_that_cannot_be_written_is_named_and_nothing_is_left(
 ) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("in the way", encoding="utf-8")
-    ran = run("weekly", *sample, "--output", blocker)
+    ran = run("weekly", *sample, "--years", 1, "--output", blocker)
     assert ran.code == 2
     assert str(blocker) in one_line(ran)
     assert blocker.read_text(encoding="utf-8") == "in the way"
@@ -349,7 +349,7 @@ def test_a_store_that_is_not_one_is_named(run: Run, tmp_path: Path) -> None:
 
 def test_missing_files_make_a_run_partial_and_the_page_names_them(run: Run, tmp_path: Path) -> None:
     folder = price_folder(tmp_path / "prices")
-    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--output", tmp_path / "out")
+    ran = run("weekly", *files(folder, tmp_path / "s.duckdb"), "--years", 1, "--output", tmp_path / "out")
     assert ran.code == 3
     assert "Partial:" in ran.err
     page = Path(ran.last_line).read_text(encoding="utf-8")
@@ -654,7 +654,7 @@ def test_the_real_prices_make_a_report_that_says_what_is_old(
 ) -> None:
     """In July 2026 these files are fresh in New York and Tokyo, old in Sydney and China."""
     words = ("--source", "files", "--prices", shared_prices / "2026", "--store", tmp_path / "s.duckdb")
-    ran = run("weekly", *words, "--as-of", AS_OF, "--now", NOW, "--output", tmp_path / "out")
+    ran = run("weekly", *words, "--years", 1, "--as-of", AS_OF, "--now", NOW, "--output", tmp_path / "out")
     assert ran.code == 3
     assert "stale, Sydney, newest price of 2026-01-02: ARU.AX, ILU.AX, LYC.AX, SGM.AX" in ran.err
     page = Path(ran.last_line).read_text(encoding="utf-8")
