@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -22,7 +23,7 @@ from screener.cli.show import (
 )
 
 if TYPE_CHECKING:
-    from screener.api import Market, Request, RiskReport
+    from screener.api import BuildSettings, Market, Request, RiskReport
     from screener.backtest.validity import Interval, Validity
     from screener.portfolio.build import Rebalance
     from screener.portfolio.orders import OrderList
@@ -81,6 +82,12 @@ def build(
     fundamentals: Annotated[
         bool, typer.Option("--fundamentals", help="Ask the source for today's market values.")
     ] = False,
+    index_rule: Annotated[
+        str,
+        typer.Option(
+            "--index-rule", metavar="NAME", help="For --method index_rule: a shipped rule, or FILE:NAME."
+        ),
+    ] = "",
     explain: Annotated[
         bool, typer.Option("--explain", help="Where the risk comes from and what would move the weights.")
     ] = False,
@@ -88,17 +95,20 @@ def build(
 ) -> None:
     """Weigh one theme as of today. Example: screener build magnets --source sample --capital 50000 --orders -."""
     from screener.cli.orders import print_orders, read_known, write_orders
+    from screener.portfolio.index_rule import index_rule_named
 
+    if index_rule:
+        index_rule_named(index_rule)
     chosen_words = _Words(method, max_weight, limit, budget)
     market, (chosen,) = _market_and_themes(request, [theme], chosen_words)
+    settings = _index_settings(chosen, index_rule)
     known, held, wealth = read_known(market, chosen, (holdings, capital), views, fundamentals)
-    from screener.api import BuildSettings
     from screener.api import build as run
     from screener.api import explain as take_apart
     from screener.api import orders as list_orders
     from screener.cli.explain import print_risk
 
-    rebalance = run(market, chosen, BuildSettings(capital=wealth), known=known)
+    rebalance = run(market, chosen, replace(settings, capital=wealth), known=known)
     risk = take_apart(market, chosen, rebalance) if explain else None
     listed = None
     if not (orders is None and holdings is None and capital is None):
@@ -148,6 +158,19 @@ def backtest(
     finish(market, quietly=as_json)
 
 
+def _index_settings(theme: Theme, rule: str) -> BuildSettings:
+    """Return the settings of a build with the index rule asked for; a wrong name costs no download."""
+    from screener.api import BuildSettings
+
+    if not rule:
+        return BuildSettings()
+    if theme.method != "index_rule":
+        raise typer.BadParameter(
+            f"{theme.method} follows no index rule; index_rule does", param_hint="--index-rule"
+        )
+    return BuildSettings(index_rule=rule)
+
+
 class _Words(NamedTuple):
     """What is asked of a theme instead of, or beyond, its own words."""
 
@@ -174,8 +197,6 @@ def _market_and_themes(request: Request, keys: list[str], words: _Words) -> tupl
 
 
 def _with_words(theme: Theme, words: _Words) -> Theme:
-    from dataclasses import replace
-
     method = words.method or ("risk_budgets" if words.budgets else theme.method)
     if words.budgets and method != "risk_budgets":
         raise typer.BadParameter(f"{method} takes no risk budgets; leave out --method", param_hint="--budget")

@@ -38,6 +38,7 @@ class BuildSettings:
     lookback_weeks: int = 104
     min_history_weeks: int = 26
     min_adv: float = 0.0  # base currency, mean of 63 sessions; 0: no floor
+    index_rule: str = "remx_like"  # for the method of that name: one of index_rules.toml, or FILE:NAME
     capital: float = 0.0  # base currency, for limits on the share of ADV; 0: not stated
 
 
@@ -133,6 +134,7 @@ def build(
         else np.array([known.market_values.get(symbol, np.nan) for symbol in held]),
         views=known.views,
         candidates=_candidates(eligible, panel, known) if theme.method == "index_rule" else (),
+        index_rule=settings.index_rule,
     )
     decided = decide_weights(case, method, f"on {decided_on} ")
     return replace(_rebalance(theme, decided_on, held, matrix, decided, rejected), region=case.region)

@@ -56,6 +56,12 @@ class IndexReview:
     notes: tuple[str, ...]
 
 
+def index_rule_named(text: str) -> IndexRule:
+    """Return a shipped rule by its name, or one of a file of one's own, written FILE:NAME."""
+    file, _, name = text.rpartition(":")
+    return load_index_rule(name, Path(file) if file else SHIPPED)
+
+
 def load_index_rule(name: str = "remx_like", file: Path = SHIPPED) -> IndexRule:
     """Return a rule of a file. Raises UserError for an unknown name and for each key that is wrong."""
     try:

@@ -22,7 +22,7 @@ from screener.portfolio.frontier import (
     shrunk_means,
 )
 from screener.portfolio.hierarchical import hierarchical_weights
-from screener.portfolio.index_rule import Candidate, IndexReview, load_index_rule, review
+from screener.portfolio.index_rule import Candidate, IndexReview, index_rule_named, review
 from screener.portfolio.region import Region
 from screener.portfolio.risk_budget import Budget, budgeted, constrained_risk, shares_of
 
@@ -45,6 +45,7 @@ class Case:
     market_values: Floats | None = None
     views: tuple[View, ...] = field(default=())
     candidates: tuple[Candidate, ...] = field(default=())  # for the index rule
+    index_rule: str = "remx_like"  # a name in index_rules.toml, or FILE:NAME
 
     def __post_init__(self) -> None:
         n, symbols = len(self.region.names), self.region.names.symbols
@@ -139,7 +140,7 @@ def black_litterman(case: Case) -> Floats:
 
 
 def index_rule(case: Case) -> Floats:
-    """Return the weights of a REMX-like index over the names, see index_rule.py; today only, for it is by size.
+    """Return the weights of an index that follows a written rule, see index_rule.py; today only, for it is by size.
 
     Caps that hold too little give way by the rule; the theme's own limits are kept in any case.
     """
@@ -155,7 +156,7 @@ def index_review(case: Case) -> IndexReview:
     held = case.region.names.held
     symbols = case.region.names.symbols
     sitting = () if held is None else [s for s, w in zip(symbols, held, strict=True) if w > 0]
-    return review(load_index_rule(), case.candidates, sitting)
+    return review(index_rule_named(case.index_rule), case.candidates, sitting)
 
 
 def _returns(case: Case, method: str) -> Floats:

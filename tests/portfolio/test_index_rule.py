@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import screener.api as sc
 from screener.errors import UserError
-from screener.portfolio.index_rule import Candidate, after_deletion, capped, load_index_rule, review
+from screener.portfolio.index_rule import (
+    SHIPPED,
+    Candidate,
+    after_deletion,
+    capped,
+    index_rule_named,
+    load_index_rule,
+    review,
+)
 
 RULE = load_index_rule()
 
@@ -116,3 +125,23 @@ def test_impossible_caps_and_files_are_refused(tmp_path: Path) -> None:
         and "label 3 must be text" in said
         and "size is missing" in said
     )
+
+
+def test_a_rule_is_named_or_lies_in_a_file_of_ones_own(tmp_path: Path) -> None:
+    assert index_rule_named("critical_materials_like").fewest_names == 0
+    file = tmp_path / "mine.toml"
+    file.write_text(SHIPPED.read_text(encoding="utf-8").replace("[remx_like]", "[mine]"), encoding="utf-8")
+    assert index_rule_named(f"{file}:mine") == index_rule_named("remx_like")
+    with pytest.raises(UserError, match="did you mean 'mine'"):
+        index_rule_named(f"{file}:mines")
+
+
+def test_a_build_follows_the_rule_that_it_is_given(sample_market: sc.Market) -> None:
+    theme = replace(sc.theme_named(sample_market.universe, "magnets"), method="index_rule", max_weight=1.0)
+    values = {symbol: 1e9 * (1 + n % 7) for n, symbol in enumerate(sample_market.universe.instruments)}
+    known = sc.Known(market_values=values)
+    built = {
+        name: sc.build(sample_market, theme, sc.BuildSettings(index_rule=name), known=known).weights
+        for name in ("remx_like", "critical_materials_like")
+    }
+    assert not built["remx_like"].equals(built["critical_materials_like"])
