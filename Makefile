@@ -25,7 +25,7 @@ weekly-sample: env   ## write this week's report from the embedded synthetic mar
 	$(BIN)/screener weekly --source sample
 
 test: env            ## run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: env            ## style, types and the direction of imports
 	$(BIN)/ruff check .
