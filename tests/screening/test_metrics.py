@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from screener.market.panel import PricePanel
 from screener.screening.metrics import (
@@ -14,6 +16,8 @@ from screener.screening.metrics import (
     percentiles,
     with_percentiles,
 )
+from screener.screening.rules import evaluate
+from screener.universe.model import ScreenRule, ScreenSpec
 
 
 def panel_of(columns: dict[str, object], rows: int = 700) -> PricePanel:
@@ -103,15 +107,39 @@ def test_a_name_without_a_current_price_has_only_its_history() -> None:
     assert metrics["history_days"] == 699
 
 
-def test_nothing_after_the_panels_end_matters() -> None:
-    panel = panel_of({"A": random_walk(), "B": random_walk(seed=4)})
-    day = panel.sessions[-100].date()
-    scrambled = panel.prices.copy()
-    scrambled.iloc[-99:] *= 7
-    other = replace(panel, prices=scrambled)
-    pd.testing.assert_frame_equal(
-        compute_metrics(panel.until(day), "A"), compute_metrics(other.until(day), "A"), rtol=0, atol=0
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), back=st.integers(1, 400))
+def test_a_screen_at_a_date_is_unchanged_by_anything_after_it(seed: int, back: int) -> None:
+    rng = np.random.default_rng(seed)
+    columns = {name: random_walk(seed=seed + n, drift=0.001 * n) for n, name in enumerate("ABCDEF")}
+    columns["F"][: rng.integers(1, 690)] = np.nan  # listed late, perhaps after the date
+    panel = panel_of(dict(columns))
+    day = panel.sessions[-1 - back].date()
+    rows = np.arange(len(panel.sessions)) >= len(panel.sessions) - back
+    later = np.repeat(rows[:, None], len(panel.symbols), axis=1)
+    noise = np.exp(rng.normal(0, 1, panel.prices.shape))
+
+    def changed(table: pd.DataFrame) -> pd.DataFrame:
+        return table.where(~later, table * noise)
+
+    other = replace(
+        panel,
+        prices=changed(panel.prices),
+        close=changed(panel.close),
+        value_traded=changed(panel.value_traded),
+        traded=panel.traded & (~later | (rng.random(panel.prices.shape) > 0.5)),
     )
+    spec = ScreenSpec(
+        "s", "S", "S", (ScreenRule("volatility", "<=", 0.24),), (("momentum_12_1", 1.0), ("beta", -0.5))
+    )
+    groups = dict.fromkeys("ABC", "mining") | dict.fromkeys("DEF", "magnets")
+    one, two = (
+        evaluate(spec, with_percentiles(compute_metrics(each.until(day), "A", groups), groups))
+        for each in (panel, other)
+    )
+    pd.testing.assert_frame_equal(one.metrics, two.metrics, rtol=0, atol=0)
+    pd.testing.assert_series_equal(one.rank, two.rank)
+    assert one.reasons == two.reasons and one.near == two.near
 
 
 def test_every_metric_is_described_and_computed() -> None:
