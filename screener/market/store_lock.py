@@ -71,6 +71,47 @@ def writer_lock(store: Path, patience: Patience) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def gate(store: Path, patience: Patience, *, shared: bool) -> Iterator[None]:
+    """Hold a store's file for one read (shared) or one write, so that no reader meets a write half done.
+
+    DuckDB locks the file too, but a process loses such a lock as soon as it closes any other handle on the file.
+    Where no lock file can be made, such as in a folder that is only read, DuckDB's lock has to do. Raises
+    ScreenerError when patience ends.
+    """
+    descriptor = _gate_file(store)
+    if descriptor is None:
+        yield
+        return
+    try:
+        deadline = patience.clock() + patience.seconds
+        while not _taken(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+            if patience.clock() >= deadline:
+                holder = lock_holder(store) or "another process"
+                raise ScreenerError(busy(store, holder, patience.seconds))
+            patience.sleep(GLANCE)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _gate_file(store: Path) -> int | None:
+    if fcntl is None:
+        return None
+    try:
+        return os.open(store.with_name(store.name + ".gate"), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        return None
+
+
+def _taken(descriptor: int, how: int) -> bool:
+    try:
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
 def _acquire(descriptor: int, store: Path, patience: Patience) -> None:
     deadline = patience.clock() + patience.seconds
     while True:

@@ -15,7 +15,7 @@ import duckdb
 
 from screener.errors import ScreenerError, UserError
 from screener.market.bars import COLUMNS
-from screener.market.store_lock import GLANCE, Patience, busy, writer_lock
+from screener.market.store_lock import GLANCE, Patience, busy, gate, writer_lock
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -125,15 +125,16 @@ def layout_of(connection: Connection, path: Path) -> int:
 @contextmanager
 def opened(path: Path, patience: Patience, *, read_only: bool = False) -> Iterator[Connection]:
     """Connect for one read or one write. Raises ScreenerError for a full disk, a broken file, a busy store."""
-    connection = _patiently(lambda: duckdb.connect(str(path), read_only=read_only), path, patience)
-    try:
-        yield connection
-        connection.close()  # writes what is left to the file, and may find the disk full
-    except duckdb.Error as error:
-        failed = isinstance(error, duckdb.IOException | duckdb.FatalException) or "No space" in str(error)
-        raise (_failure(path, error) if failed else error) from None
-    finally:
-        connection.close()
+    with gate(path, patience, shared=read_only):
+        connection = _patiently(lambda: duckdb.connect(str(path), read_only=read_only), path, patience)
+        try:
+            yield connection
+            connection.close()  # writes what is left to the file, and may find the disk full
+        except duckdb.Error as error:
+            failed = isinstance(error, duckdb.IOException | duckdb.FatalException) or "No space" in str(error)
+            raise (_failure(path, error) if failed else error) from None
+        finally:
+            connection.close()
 
 
 def _patiently(connect: Callable[[], Connection], path: Path, patience: Patience) -> Connection:

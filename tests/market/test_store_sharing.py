@@ -17,7 +17,7 @@ import pytest
 
 from screener.errors import ScreenerError
 from screener.market.store import Store
-from screener.market.store_lock import Patience, lock_holder
+from screener.market.store_lock import Patience, gate, lock_holder
 from tests.market.store_victim import BEGAN, batch, batches_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,6 +97,28 @@ def test_a_writer_that_holds_the_store_between_writes_keeps_no_reader_out(tmp_pa
         assert other.stdout is not None and other.stdout.readline() == "written\n"
         with Store.open(path, read_only=True, patience=Patience(0)) as store:
             assert batches_in(store) == 2
+
+
+def test_a_write_waits_for_a_read_to_end_and_a_read_for_a_write(tmp_path: Path) -> None:
+    path = tmp_path / "p.duckdb"
+    waits: list[float] = []
+
+    def patience() -> Patience:
+        waits.clear()
+        return Patience(1, clock=lambda: sum(waits), sleep=waits.append)
+
+    with gate(path, patience(), shared=True):
+        with gate(path, patience(), shared=True):
+            assert not waits  # readers do not keep each other out
+        with pytest.raises(ScreenerError, match="being written by another process"):
+            gate(path, patience(), shared=False).__enter__()
+        assert sum(waits) >= 1
+    with (
+        gate(path, patience(), shared=False),
+        pytest.raises(ScreenerError, match="waited 1 s"),
+        gate(path, patience(), shared=True),
+    ):
+        pass
 
 
 def test_another_program_in_the_file_is_named(tmp_path: Path) -> None:
