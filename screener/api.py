@@ -52,7 +52,7 @@ from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.check import screen_problems
-from screener.screening.market_screen import ScreenSettings, screen, screen_histories
+from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
 from screener.screening.metrics import Position
 from screener.universe.load import load_universe
 from screener.universe.model import Instrument, Theme, Universe, theme_named
@@ -73,6 +73,7 @@ __all__ = [
     "WeeklyOutcome",
     "backtest",
     "build",
+    "check_screen",
     "check_theme",
     "check_universe",
     "default_store",
@@ -165,9 +166,16 @@ def build(
 
 
 def explain(
-    market: Market, theme: str | Theme, rebalance: Rebalance, settings: BuildSettings | None = None
+    market: Market,
+    theme: str | Theme,
+    rebalance: Rebalance,
+    settings: BuildSettings | None = None,
+    known: Known | None = None,
 ) -> RiskReport:
-    """Return where the risk of a theme's rebalance comes from and what would move its weights."""
+    """Return where the risk of a theme's rebalance comes from and what would move its weights.
+
+    settings, known: those the rebalance was built with.
+    """
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
     day = rebalance.decided_on
     return explain_rebalance(
@@ -175,7 +183,7 @@ def explain(
         market.panel.until(day),
         rebalance,
         settings or BuildSettings(),
-        lambda changed: _decide(market, chosen, changed, day),
+        lambda changed: _decide(market, chosen, changed, day, known),
     )
 
 
@@ -249,6 +257,7 @@ def weekly(
     """
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
     market = load_market(request, progress)
+    histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
     inputs = WeeklyInputs(
         run=_run_facts(market, settings, build_settings),
         universe=market.universe,
@@ -256,8 +265,8 @@ def weekly(
         states=market.states,
         failures=market.failures,
         findings=market.findings,
-        screens=tuple(screen(market, key) for key in market.universe.screens),
-        histories=screen_histories(market, market.universe.screens, HISTORY_WEEKS),
+        screens=tuple(each.latest for each in histories.values()),
+        histories=histories,
         themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
         warnings=market.warnings,
     )

@@ -103,7 +103,7 @@ def test_a_history_ends_with_the_screen_of_today(sample_market: sc.Market) -> No
         assert len(history.dates) == 5 and history.dates[-1] == sample_market.request.as_of
         now = sc.screen(sample_market, key)
         passing = history.passed.columns[history.passed.iloc[-1]]
-        assert set(passing) == set(now.rank.index) and history.near == now.near
+        assert set(passing) == set(now.rank.index) and history.latest.near == now.near
         before = sc.screen(sample_market, key, on=history.dates[0])
         assert set(history.passed.columns[history.passed.iloc[0]]) == set(before.rank.index)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shutil
@@ -14,14 +13,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from screener.cli.options import JsonOption, UniverseOption, parse_instant
-from screener.cli.show import say
+from screener.cli.show import dump, say
 
 if TYPE_CHECKING:
     from screener.market.health import Reached
+    from screener.universe.model import Universe
 
 GAPS_SHOWN = 3
 LEAST_FREE_GB, AMPLE_FREE_GB = 0.1, 1.0
 CLOCK_SECONDS = 300
+ADVICE_CALENDAR = "upgrade exchange_calendars before then, or write its notice into market/calendars.toml"
 Check = tuple[str, str, str]  # what, result (ok, warning or fault), what to do
 
 
@@ -41,10 +42,11 @@ def doctor(
     from screener.api import default_store
 
     clock, place = now or datetime.now(UTC), store or default_store()
-    reached, checks = _network(universe, clock, offline, yahoo_url)
+    loaded, stated = _universe(universe)
+    reached, checks = _network(loaded, clock, offline, yahoo_url)
     checks = [
-        *(_python(), *_packages(), _universe(universe)),
-        *_store(place, universe, clock),
+        *(_python(), *_packages(), stated),
+        *_store(place, loaded, clock),
         _writer(place),
         _disk(place),
         *_clock(clock, reached),
@@ -55,7 +57,7 @@ def doctor(
     faults = sum(result == "fault" for _, result, _ in checks)
     if as_json:
         checked = [dict(zip(("check", "result", "advice"), each, strict=True)) for each in checks]
-        say(json.dumps({"schema": "screener.doctor/1", "data": checked}, ensure_ascii=False, indent=1))
+        dump({"schema": "screener.doctor/1", "data": checked})
     else:
         for what, result, advice in checks:
             say(f"{result:<8}{what}")
@@ -100,29 +102,28 @@ def _packages() -> list[Check]:
     return checks
 
 
-def _universe(name: str) -> Check:
+def _universe(name: str) -> tuple[Universe | None, Check]:
     from screener.errors import UserError
     from screener.universe.load import find_universe, load_universe
 
     try:
         loaded = load_universe(find_universe(name))
     except UserError as error:
-        return f"universe {name}", "fault", f"{len(error.problems)} faults; screener universe check"
-    return f"universe {loaded.key}, {len(loaded.instruments)} names", "ok", ""
+        return None, (f"universe {name}", "fault", f"{len(error.problems)} faults; screener universe check")
+    return loaded, (f"universe {loaded.key}, {len(loaded.instruments)} names", "ok", "")
 
 
-def _store(place: Path, universe: str, now: datetime) -> list[Check]:
+def _store(place: Path, universe: Universe | None, now: datetime) -> list[Check]:
     from screener.errors import ScreenerError
     from screener.market.health import examine
     from screener.market.store import Store
-    from screener.universe.load import find_universe, load_universe
 
     if not place.exists():
         return [(f"store {place}: empty", "ok", "the first run makes it")]
     try:
         with Store.open(place, read_only=True) as store:
             hashes = store.checksum()
-            held = examine(store, load_universe(find_universe(universe)))
+            held = [] if universe is None else examine(store, universe)
     except ScreenerError as error:
         return [(f"store {place}", "fault", error.problems[0])]
     size = place.stat().st_size / 1e6
@@ -185,16 +186,17 @@ def _clock(now: datetime, reached: Reached | None) -> list[Check]:
 
 
 def _network(
-    universe: str, now: datetime, offline: bool, yahoo_url: str
+    universe: Universe | None, now: datetime, offline: bool, yahoo_url: str
 ) -> tuple[Reached | None, list[Check]]:
     if offline:
         return None, [("Yahoo: not asked", "ok", "leave --offline out to ask")]
+    if universe is None:
+        return None, [("Yahoo: not asked", "warning", "mend the universe first: it says what to ask for")]
     from screener.errors import UserError
     from screener.market.health import reach_yahoo
-    from screener.universe.load import find_universe, load_universe
 
     try:
-        reached = reach_yahoo(load_universe(find_universe(universe)), now, yahoo_url)
+        reached = reach_yahoo(universe, now, yahoo_url)
     except UserError as error:
         return None, [("Yahoo: not asked", "warning", error.problems[0])]
     if not reached.failure:
@@ -214,10 +216,7 @@ def _calendars(now: datetime) -> list[Check]:
     first = min(ends.items(), key=lambda item: item[1])
     if not late:
         return [(f"exchange calendars known to {first[1]} ({first[0]} ends first)", "ok", "")]
-    return [
-        (f"calendar of {city} ends {until}", "warning", "upgrade exchange_calendars before then")
-        for city, until in late
-    ]
+    return [(f"calendar of {city} ends {until}", "warning", ADVICE_CALENDAR) for city, until in late]
 
 
 def _output() -> Check:

@@ -15,6 +15,8 @@ SHOWN = 5
 
 def print_risk(market: Market, report: RiskReport) -> None:
     """Print risk by stage, country and currency, its concentration, and what would move the weights."""
+    from screener.universe.purity import LEAST_PURITY
+
     labels = {key: each.label for key, each in market.universe.segments.items()}
     for name, table in report.groups.items():
         say()
@@ -43,8 +45,8 @@ def print_risk(market: Market, report: RiskReport) -> None:
     if report.purity is not None:
         low, high = _share(report.purity.low), _share(report.purity.high)
         say(f"purity {_share(report.purity.middle)} ({low} to {high}): value that rare earths drive")
-        if report.purity.middle < 0.30:
-            tell("warning: less than 30% of what is held is driven by rare earths")
+        if report.purity.middle < LEAST_PURITY:
+            tell(f"warning: rare earths drive less than {LEAST_PURITY:.0%} of the value of what is held")
     say()
     columns = [Column("If instead"), Column("Moves", 0, True), Column("Most", 0), Column("By", 0, True)]
     rows = [

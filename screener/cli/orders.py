@@ -2,48 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from screener.cli.show import Column, number, percent, print_table, say, tell
+from screener.cli.show import Column, number, percent, print_table, say
 
 if TYPE_CHECKING:
-    from screener.api import Known, Market
+    from screener.api import Known, Market, Stated
     from screener.portfolio.build import Rebalance
+    from screener.portfolio.frontier import View
     from screener.portfolio.orders import OrderList
-    from screener.universe.model import Theme
+    from screener.universe.model import Theme, Universe
 
 SIZED = ("market_value", "index_rule", "black_litterman")
-COLUMNS = (
-    "symbol",
-    "side",
-    "shares",
-    "price",
-    "quoted_in",
-    "currency",
-    "local_value",
-    "value",
-    "cost",
-    "weight",
-    "target",
-)
 
 
-def read_known(
-    market: Market,
-    theme: Theme,
-    money: tuple[Path | None, float | None],
-    views: Path | None,
-    fundamentals: bool,
-) -> tuple[Known, dict[str, float], float]:
-    """Return what is known beside prices, the shares held and the wealth (0: not stated)."""
-    from screener.api import Known, load_fundamentals, shares_to_weights
-    from screener.portfolio.input_files import read_holdings, read_views
-
+def check_options(theme: Theme, views: Path | None, fundamentals: bool) -> None:
+    """Refuse options that the theme's method would not look at."""
     if views is not None and theme.method != "black_litterman":
         raise typer.BadParameter(f"{theme.method} takes no views; black_litterman does", param_hint="--views")
     if fundamentals and theme.method not in SIZED:
@@ -51,20 +30,34 @@ def read_known(
             f"{theme.method} does not look at market values; {', '.join(SIZED)} do",
             param_hint="--fundamentals",
         )
-    file, capital = money
-    symbols = list(market.universe.instruments)
-    shares = {} if file is None else read_holdings(file, symbols)
-    held, wealth = None, capital or 0.0
-    if file is not None:
-        held, wealth = shares_to_weights(market, shares, capital)
+
+
+def read_files(
+    universe: Universe, holdings: Path | None, views: Path | None
+) -> tuple[dict[str, float] | None, tuple[View, ...]]:
+    """Return the shares held, None if not stated, and the views. Raises UserError with a line for every fault."""
+    from screener.portfolio.input_files import read_holdings, read_views
+
+    symbols = list(universe.instruments)
+    shares = None if holdings is None else read_holdings(holdings, symbols)
+    return shares, () if views is None else read_views(views, symbols)
+
+
+def known_today(
+    market: Market,
+    shares: dict[str, float] | None,
+    capital: float | None,
+    views: tuple[View, ...],
+    stated: Stated | None,
+) -> tuple[Known, float]:
+    """Return what is known beside prices, and the wealth (0: not stated)."""
+    from screener.api import Known, shares_to_weights
+
+    held, wealth = (None, capital or 0.0) if shares is None else shares_to_weights(market, shares, capital)
     values = None
-    if fundamentals:
-        members = [each.symbol for each in market.universe.members(theme, market.request.as_of)]
-        stated = load_fundamentals(market, members)
-        for symbol, reason in stated.failures.items():
-            tell(f"{symbol}: {reason}")
-        values = {symbol: each.get("market_cap", float("nan")) for symbol, each in stated.values.items()}
-    return Known(held, values, () if views is None else read_views(views, symbols)), shares, wealth
+    if stated is not None:
+        values = {symbol: each.get("market_cap", math.nan) for symbol, each in stated.values.items()}
+    return Known(held, values, views), wealth
 
 
 def print_orders(listed: OrderList, base: str) -> None:
@@ -99,42 +92,32 @@ def print_orders(listed: OrderList, base: str) -> None:
 
 
 def write_orders(file: Path, listed: OrderList, rebalance: Rebalance, synthetic: bool) -> None:
-    """Write the orders as CSV, whole or not at all. Costs are by kind; made from synthetic prices they say so."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    kinds = list(listed.costs)
-    writer.writerow([*COLUMNS, *(f"cost_{kind.replace('-', '_')}" for kind in kinds), "decided_on", "prices"])
-    for each in listed.orders:
-        writer.writerow(
-            [
-                each.symbol,
-                "buy" if each.shares > 0 else "sell",
-                abs(each.shares),
-                f"{each.quote:.6g}",
-                each.quoted_in,
-                each.currency,
-                f"{abs(each.local):.2f}",
-                f"{abs(each.value):.2f}",
-                f"{_known(each.costs.values()):.2f}",
-                f"{each.weight:.6f}",
-                f"{each.target:.6f}",
-                *(
-                    "" if each.costs[kind] != each.costs[kind] else f"{each.costs[kind]:.2f}"
-                    for kind in kinds
-                ),
-                rebalance.decided_on,
-                "SYNTHETIC" if synthetic else "market",
-            ]
-        )
-    from screener.errors import UserError
+    """Write the orders as a table, whole or not at all: sizes without sign, costs by kind, empty where unknown."""
+    import pandas as pd
 
-    part = file.with_name(file.name + ".part")
-    try:
-        part.write_text(text.getvalue(), encoding="utf-8")
-        part.replace(file)
-    except OSError as error:
-        raise UserError(f"{file} cannot be written: {error.strerror or error}") from None
+    from screener.report.tables import write_table
+
+    rows = [
+        {
+            "symbol": each.symbol,
+            "side": "buy" if each.shares > 0 else "sell",
+            "shares": abs(each.shares),
+            "price": float(f"{each.quote:.6g}"),
+            "quoted_in": each.quoted_in,
+            "currency": each.currency,
+            "local_value": round(abs(each.local), 2),
+            "value": round(abs(each.value), 2),
+            "cost": round(_known(each.costs.values()), 2),
+            "weight": round(each.weight, 6),
+            "target": round(each.target, 6),
+            **{f"cost_{kind.replace('-', '_')}": round(cost, 2) for kind, cost in each.costs.items()},
+            "decided_on": str(rebalance.decided_on),
+        }
+        for each in listed.orders
+    ]
+    write_table(pd.DataFrame(rows), file, synthetic, option="--orders")
 
 
-def _known(values: object) -> float:
-    return sum(each for each in values if each == each)  # type: ignore[attr-defined]
+def _known(costs: Iterable[float]) -> float:
+    """Return the sum of the costs that are known; impact is not where volume is not."""
+    return math.fsum(each for each in costs if not math.isnan(each))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from screener.cli.fundamentals import ask_fundamentals
 from screener.cli.options import JsonOption, parse_date, with_request
 from screener.cli.show import (
     Column,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from screener.portfolio.build import Rebalance
     from screener.portfolio.orders import OrderList
     from screener.report.model import ThemeResult
-    from screener.universe.model import Theme
+    from screener.universe.model import Theme, Universe
 
 MethodOption = Annotated[str, typer.Option("--method", help="Weighting method. [default: the theme's own]")]
 CapOption = Annotated[
@@ -94,25 +95,32 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Weigh one theme as of today. Example: screener build magnets --source sample --capital 50000 --orders -."""
-    from screener.cli.orders import print_orders, read_known, write_orders
-    from screener.portfolio.index_rule import index_rule_named
-
-    if index_rule:
-        index_rule_named(index_rule)
-    chosen_words = _Words(method, max_weight, limit, budget)
-    market, (chosen,) = _market_and_themes(request, [theme], chosen_words)
-    settings = _index_settings(chosen, index_rule)
-    known, held, wealth = read_known(market, chosen, (holdings, capital), views, fundamentals)
     from screener.api import build as run
     from screener.api import explain as take_apart
     from screener.api import orders as list_orders
     from screener.cli.explain import print_risk
+    from screener.cli.orders import check_options, known_today, print_orders, read_files, write_orders
+    from screener.report.tables import check_table_path
 
-    rebalance = run(market, chosen, replace(settings, capital=wealth), known=known)
-    risk = take_apart(market, chosen, rebalance) if explain else None
+    universe, (chosen,) = _themes(request, [theme], _Words(method, max_weight, limit, budget))
+    check_options(chosen, views, fundamentals)
+    settings = _index_settings(chosen, index_rule)
+    to_file = orders is not None and str(orders) != "-"
+    if orders is not None and to_file:
+        check_table_path(orders, "--orders")
+    shares, opinions = read_files(universe, holdings, views)
+    market = _load(request)
+    stated = None
+    if fundamentals:
+        members = universe.members(chosen, request.as_of)
+        stated = ask_fundamentals(market, [each.symbol for each in members])
+    known, wealth = known_today(market, shares, capital, opinions, stated)
+    settings = replace(settings, capital=wealth)
+    rebalance = run(market, chosen, settings, known=known)
+    risk = take_apart(market, chosen, rebalance, settings, known) if explain else None
     listed = None
     if not (orders is None and holdings is None and capital is None):
-        listed = list_orders(market, rebalance, held, capital)
+        listed = list_orders(market, rebalance, shares, capital)
     if as_json:
         print_json("build", market, _rebalance_record(rebalance, listed, risk))
     else:
@@ -121,11 +129,11 @@ def build(
             print_risk(market, risk)
         if listed is not None:
             print_orders(listed, market.request.base)
-    if listed is not None and orders is not None and str(orders) != "-":
+    if listed is not None and orders is not None and to_file:
         write_orders(orders, listed, rebalance, market.panel.synthetic)
         if not as_json:
             say(str(orders))
-    finish(market, quietly=as_json)
+    finish(market, quietly=as_json, stated=stated)
 
 
 @with_request
@@ -149,7 +157,8 @@ def backtest(
     from screener.api import backtest as run
 
     settings = BacktestSettings(rebalance, cost_bps, years, start)
-    market, chosen = _market_and_themes(request, themes, _Words(method, max_weight, limit, budget))
+    _, chosen = _themes(request, themes, _Words(method, max_weight, limit, budget))
+    market = _load(request)
     results = [run(market, each, settings) for each in chosen]
     if as_json:
         print_json("backtest", market, {each.theme.key: _performance_record(each) for each in results})
@@ -159,8 +168,9 @@ def backtest(
 
 
 def _index_settings(theme: Theme, rule: str) -> BuildSettings:
-    """Return the settings of a build with the index rule asked for; a wrong name costs no download."""
+    """Return the settings of a build with the index rule asked for, which must be there."""
     from screener.api import BuildSettings
+    from screener.portfolio.index_rule import index_rule_named
 
     if not rule:
         return BuildSettings()
@@ -168,6 +178,7 @@ def _index_settings(theme: Theme, rule: str) -> BuildSettings:
         raise typer.BadParameter(
             f"{theme.method} follows no index rule; index_rule does", param_hint="--index-rule"
         )
+    index_rule_named(rule)
     return BuildSettings(index_rule=rule)
 
 
@@ -180,20 +191,22 @@ class _Words(NamedTuple):
     budgets: list[str] | None
 
 
-def _market_and_themes(request: Request, keys: list[str], words: _Words) -> tuple[Market, list[Theme]]:
-    """Load the market, and each theme with the method and limits asked for. A typing error costs no download."""
-    from screener.api import check_theme, load_market, theme_named
+def _themes(request: Request, keys: list[str], words: _Words) -> tuple[Universe, list[Theme]]:
+    """Return each theme with the method and limits asked for. A typing error costs no download."""
+    from screener.api import check_theme, theme_named
     from screener.universe.load import find_universe, load_universe
 
     if words.max_weight is not None and not 0 < words.max_weight <= 1:
         raise typer.BadParameter("must be above 0 and at most 1", param_hint="--max-weight")
     universe = load_universe(find_universe(request.universe))
-    themes = [_with_words(theme_named(universe, key), words) for key in keys]
-    for theme in themes:
-        check_theme(universe, theme)
+    return universe, [check_theme(universe, _with_words(theme_named(universe, key), words)) for key in keys]
+
+
+def _load(request: Request) -> Market:
+    from screener.api import load_market
+
     with progress("prices") as show:
-        market = load_market(request, show)
-    return market, themes
+        return load_market(request, show)
 
 
 def _with_words(theme: Theme, words: _Words) -> Theme:
@@ -299,10 +312,10 @@ def _print_validity(result: ThemeResult, validity: Validity) -> None:
         return f"{percent(interval.low, signed=signed)} to {percent(interval.high, signed=signed)}"
 
     sharpe = f"{number(validity.sharpe_ratio.low)} to {number(validity.sharpe_ratio.high)}"
-    say(f"  90% of redrawn records: CAGR {between(validity.cagr)}, Sharpe {sharpe},")
-    say(f"  max fall {between(validity.maximum_drawdown, signed=False)}")
+    say(f"  90% bootstrap intervals: CAGR {between(validity.cagr)}, Sharpe {sharpe},")
+    say(f"  maximum drawdown {between(validity.maximum_drawdown, signed=False)}")
     if validity.excess_cagr is not None:
-        say(f"  a year against {result.benchmark}: {between(validity.excess_cagr)}")
+        say(f"  CAGR less that of {result.benchmark}: {between(validity.excess_cagr)}")
     chance = percent(validity.probabilistic_sharpe, signed=False, digits=0)
     needed = validity.minimum_track_record
     enough = f"; for 95%: {needed:.1f} years" if math.isfinite(needed) else ""

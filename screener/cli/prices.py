@@ -12,7 +12,7 @@ import typer
 
 from screener.cli.options import JsonOption, parse_date, with_request
 from screener.cli.price_status import print_status, status_records
-from screener.cli.show import PARTIAL, finish, print_banner, print_json, progress, say, tell
+from screener.cli.show import PARTIAL, dump, finish, print_banner, print_json, progress, say, tell
 
 if TYPE_CHECKING:
     from screener.api import Request
@@ -152,11 +152,6 @@ def _summarise(outcomes: dict[str, SymbolOutcome], failed: list[SymbolOutcome]) 
 
 
 def _print_outcomes(outcomes: dict[str, SymbolOutcome]) -> None:
-    import json
     from dataclasses import asdict
 
-    say(
-        json.dumps(
-            {"schema": "screener.update/1", "data": [asdict(each) for each in outcomes.values()]}, indent=1
-        )
-    )
+    dump({"schema": "screener.update/1", "data": [asdict(each) for each in outcomes.values()]})

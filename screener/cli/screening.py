@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from screener.cli.fundamentals import ask_fundamentals
 from screener.cli.options import JsonOption, with_request
 from screener.cli.show import (
-    PARTIAL,
     Column,
     finish,
     millions,
@@ -21,14 +21,12 @@ from screener.cli.show import (
     print_table,
     progress,
     say,
-    tell,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from screener.api import Market, Request, ScreenSettings
-    from screener.market.fundamentals import Stated
     from screener.screening.history import ScreenHistory
     from screener.screening.rules import ScreenResult
 
@@ -82,9 +80,10 @@ def screen(
     as_json: JsonOption = False,
 ) -> None:
     """Screen and rank the universe. Example: screener screen --where "contains(materials, 'Dy')"."""
-    from screener.api import load_market, screen_histories
+    from screener.api import check_screen, load_market, screen_histories
     from screener.api import screen as run
     from screener.report.tables import check_table_path
+    from screener.universe.load import find_universe, load_universe
 
     if metrics:
         _list_metrics()
@@ -92,12 +91,15 @@ def screen(
     if output is not None:
         check_table_path(output)
     settings = _settings(rule or [], where, rank, within, theme, (capital, participation))
+    check_screen(load_universe(find_universe(request.universe)), name, settings)
     with progress("prices") as show:
         market = load_market(request, show)
     if fundamentals:
-        settings = replace(settings, stated=_ask_fundamentals(market))
-    result = run(market, name, settings)
-    past = screen_histories(market, [result.screen], history, settings)[result.screen] if history else None
+        settings = replace(settings, stated=ask_fundamentals(market, market.universe.listed(request.as_of)))
+    past = None
+    if history:
+        (past,) = screen_histories(market, [name], history, settings).values()
+    result = run(market, name, settings) if past is None else past.latest
     if as_json:
         print_json("screen", market, _as_records(result, past))
     elif explain:
@@ -108,9 +110,7 @@ def screen(
             _print_history(past)
     if output is not None:
         _write(market, result, output, quietly=as_json)
-    finish(market, quietly=as_json)
-    if settings.stated is not None and settings.stated.failures:
-        raise typer.Exit(PARTIAL)
+    finish(market, quietly=as_json, stated=settings.stated)
 
 
 def _settings(
@@ -124,8 +124,6 @@ def _settings(
     from screener.api import Position, ScreenSettings
     from screener.screening.rules import parse_ranking, parse_rule
 
-    if within not in ("", "segment"):
-        raise typer.BadParameter(f"{within!r} is unknown; write segment", param_hint="--within")
     return ScreenSettings(
         rules=tuple(parse_rule(each) for each in rules),
         where=where,
@@ -134,18 +132,6 @@ def _settings(
         within=within,
         position=Position(*position),
     )
-
-
-def _ask_fundamentals(market: Market) -> Stated:
-    from screener.api import load_fundamentals
-
-    on = market.request.as_of
-    stated = load_fundamentals(
-        market, [s for s, each in market.universe.instruments.items() if each.is_listed(on)]
-    )
-    for symbol, reason in stated.failures.items():
-        tell(f"  {symbol}: {reason}")
-    return stated
 
 
 def _list_metrics() -> None:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from screener.api import Market, Progress
+    from screener.api import Market, Progress, Stated
     from screener.market.refresh import SymbolOutcome
 
 PARTIAL = 3
@@ -152,12 +152,12 @@ def print_banner(market: Market) -> None:
         say("SYNTHETIC PRICES: made by the sample source, not market data")
 
 
-def finish(market: Market, *, quietly: bool = False) -> None:
-    """Name what was missing and end with exit code 3, or return when nothing was."""
+def finish(market: Market, *, quietly: bool = False, stated: Stated | None = None) -> None:
+    """Name what was missing and end with exit code 3, or return when nothing was; `stated` names its own failures."""
     problems = market.problems
-    if not problems:
+    if not problems and (stated is None or not stated.failures):
         return
-    if not quietly:
+    if problems and not quietly:
         tell(f"Partial: {len(problems)} symbols have missing or old prices.")
         for line in _grouped(market):
             tell(f"  {line}")

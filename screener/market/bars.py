@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
+SAME = 5e-6  # relative; a vendor's floats are of single precision, and below it a value is only rounded differently
 COLUMNS = ("open", "high", "low", "close", "volume", "dividend", "split")
 REQUIRED = [COLUMNS.index(each) for each in ("close", "dividend", "split")]
 

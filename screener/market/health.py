@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 
 from screener.errors import SourceError
-from screener.market.sessions import sessions_between
+from screener.market.sessions import gaps
 from screener.market.sources import PriceRequest, SourceSettings
 from screener.market.store import Store
 from screener.universe.model import Universe
@@ -41,16 +41,21 @@ def examine(store: Store, universe: Universe) -> list[StoredSource]:
     for identity in store.identities():
         status = store.status(identity)
         bars = store.load(identity, [each for each in status.index if each in instruments])
-        gaps = {}
-        for symbol, each in bars.items():
-            index = pd.DatetimeIndex(each.table.index)
-            expected = sessions_between(instruments[symbol].mic, index[0].date(), index[-1].date())
-            missing = int((~expected.isin(index)).sum())
-            if missing:
-                gaps[symbol] = missing
+        missing = {
+            symbol: len(gaps(instruments[symbol].mic, pd.DatetimeIndex(each.table.index)))
+            for symbol, each in bars.items()
+        }
         newest = status["fetched_at"].max()
         moment = None if pd.isna(newest) else newest.to_pydatetime()
-        found.append(StoredSource(identity, len(status), int(status["rows"].sum()), gaps, moment))
+        found.append(
+            StoredSource(
+                identity,
+                len(status),
+                int(status["rows"].sum()),
+                {s: n for s, n in missing.items() if n},
+                moment,
+            )
+        )
     return found
 
 

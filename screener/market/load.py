@@ -60,9 +60,8 @@ class Request:
     offline: bool = False  # use what is stored, ask no source
     strict: bool = False  # publish nothing when a price is missing or stale
     yahoo_url: str = ""  # a loopback address that stands in for Yahoo
-    known_at: datetime | None = (
-        None  # UTC; use prices and verdicts as they were stored then; None: the newest
-    )
+    # UTC; use prices and verdicts as they were stored then; None: the newest
+    known_at: datetime | None = None
     wait: float = 10.0  # seconds to wait for another process that writes the store
     budget: int | None = None  # most requests to a service in this run; the rest resumes with the next
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.errors import SourceError
-from screener.market.bars import COLUMNS, Bars, as_sessions
+from screener.market.bars import COLUMNS, SAME, Bars, as_sessions
 from screener.market.sessions import last_completed, sessions_between
 from screener.market.sources import PriceRequest, PriceSource
 from screener.market.store import Store
@@ -24,11 +24,9 @@ from screener.market.store_rows import Series, Update
 
 BATCH = 20  # symbols; what one transaction holds
 OVERLAP_SESSIONS = 10
-SAME = 5e-6  # relative; a vendor's floats are of single precision
 WHOLE_AGAIN = timedelta(days=28)  # corrections older than the overlap are found by asking for everything
-REVISED = [
-    each for each in COLUMNS if each != "volume"
-]  # vendors revise volumes for days, and that is no news
+# vendors revise volumes for days, and that is no news
+REVISED = [each for each in COLUMNS if each != "volume"]
 DAYS_TO_BE_GONE = 2
 
 

@@ -39,9 +39,8 @@ class Update:
     detail: str
     series: Series | None = None
     rows: pd.DataFrame | None = None  # only what is new, changed, or withdrawn (all NaN)
-    adjusted: pd.Series | None = (
-        None  # T: the vendor's adjusted close of the whole history; replaces the last one
-    )
+    # T: the vendor's adjusted close of the whole history; replaces the last one
+    adjusted: pd.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,10 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from screener.market.bars import Bars
+from screener.market.bars import SAME, Bars
 from screener.market.quality import Finding
 
 ACCEPT, REJECT = "accept", "reject"
-SAME = 5e-6  # relative; below it a close is only rounded differently
 
 
 @dataclass(frozen=True, slots=True)

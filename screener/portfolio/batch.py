@@ -19,9 +19,8 @@ from screener.portfolio.hierarchical import bisect, leaf_orders
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-STACKED = (
-    64  # up to so many names the windows are solved together; above, one after another, each from the last
-)
+# up to so many names the windows are solved together; above, one after another, each from the last
+STACKED = 64
 NEIGHBOURS = 12  # windows that take a solved neighbour's answer as their start
 CLOSE = 1e-10  # to which risk contributions are equal
 

@@ -18,9 +18,8 @@ from screener.errors import UserError
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
-CHUNK = (
-    2_000_000  # numbers of one chunk's largest array; the covariances of all windows at once would not fit
-)
+# numbers of one chunk's largest array; the covariances of all windows at once would not fit
+CHUNK = 2_000_000
 MOST_RUNNING = 10_000_000  # numbers of the running sums of products, rows × names²
 FEWEST_SHARED = 10  # as in risk/covariance.py
 

@@ -6,24 +6,26 @@ The live proposal and the backtest both call `build`; the only difference is the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.errors import UserError
+from screener.errors import ScreenerError, UserError
+from screener.market.currency import major_unit
 from screener.market.panel import PricePanel
 from screener.market.returns import weekly_returns
 from screener.portfolio.decide import decide_weights, theme_limits
-from screener.portfolio.eligible import ADV_SESSIONS, EligibilitySettings, average_values, rejections
+from screener.portfolio.eligible import EligibilitySettings, average_values, rejections
 from screener.portfolio.frontier import View
 from screener.portfolio.index_rule import Candidate
 from screener.portfolio.region import Names, Region
 from screener.portfolio.risk_budget import parse_budgets
 from screener.portfolio.weighting import Case, method_named
 from screener.risk.covariance import CovarianceSettings, estimate_panel_covariance
+from screener.screening.metrics import ADV_SESSIONS
 from screener.universe.model import Instrument, Theme
 from screener.universe.purity import BOUNDS
 
@@ -101,43 +103,52 @@ def build(
     (`panel.until`); nothing else is looked at. Without an eligible name everything is cash, and said so.
     Raises UserError for an unknown method or estimator, and for limits that no portfolio keeps.
     """
-    method = method_named(theme.method)
     if not len(panel.sessions):
         raise ValueError("a portfolio cannot be decided on an empty panel")
     known = known or Known()
-    limits, budgets = theme_limits(theme), parse_budgets(theme.risk_budgets)
     decided_on = panel.sessions[-1].date()
     instruments = {each.symbol: each for each in sorted(members, key=lambda each: each.symbol)}
     returns = _returns(panel, [symbol for symbol in instruments if symbol in panel.prices.columns], settings)
     rejected = rejections(
         list(instruments), panel, returns, EligibilitySettings(settings.min_history_weeks, settings.min_adv)
     )
-    held = [symbol for symbol in instruments if symbol not in rejected]
-    if not held:
+    eligible = [each for symbol, each in instruments.items() if symbol not in rejected]
+    if not eligible:
         return _all_cash(
             theme, decided_on, rejected, f"none of {len(instruments)} members is eligible: all in cash"
         )
+    try:
+        case = _case(theme, eligible, panel, returns, settings, known)
+        decided = decide_weights(case, method_named(theme.method))
+    except ScreenerError as error:
+        raise type(error)(*(f"{theme.key}, {decided_on}: {each}" for each in error.problems)) from None
+    return _rebalance(theme, decided_on, case, decided, rejected)
 
+
+def _case(
+    theme: Theme,
+    eligible: Sequence[Instrument],
+    panel: PricePanel,
+    returns: pd.DataFrame,
+    settings: BuildSettings,
+    known: Known,
+) -> Case:
+    """Gather what a method weighs: covariance, limits and what else it may look at of the eligible names."""
+    symbols = [each.symbol for each in eligible]
+    limits = theme_limits(theme)
     benchmarks = {each.key or theme.benchmark for each in limits if each.subject == "tracking error"}
-    eligible = [instruments[symbol] for symbol in held]
-    benchmark = _benchmark(benchmarks, panel, known, held)
-    joint = _joint_covariance(panel, eligible, benchmark, settings)
-    matrix = joint[: len(held), : len(held)]
-    names = _names(eligible, panel, settings, known, joint)
-    case = Case(
-        covariance=matrix,
-        region=Region(names, limits),
-        returns=returns[held].to_numpy(),
-        budgets=budgets,
-        market_values=None
-        if known.market_values is None
-        else np.array([known.market_values.get(symbol, np.nan) for symbol in held]),
+    joint = _joint_covariance(panel, eligible, _benchmark(benchmarks, panel, known, symbols), settings)
+    values = known.market_values
+    return Case(
+        covariance=joint[: len(eligible), : len(eligible)],
+        region=Region(_names(eligible, panel, settings, known, joint), limits),
+        returns=returns[symbols].to_numpy(),
+        budgets=parse_budgets(theme.risk_budgets),
+        market_values=None if values is None else np.array([values.get(each, np.nan) for each in symbols]),
         views=known.views,
         candidates=_candidates(eligible, panel, known) if theme.method == "index_rule" else (),
         index_rule=settings.index_rule,
     )
-    decided = decide_weights(case, method, f"on {decided_on} ")
-    return replace(_rebalance(theme, decided_on, held, matrix, decided, rejected), region=case.region)
 
 
 def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
@@ -156,17 +167,17 @@ def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
 def _rebalance(
     theme: Theme,
     decided_on: date,
-    held: list[str],
-    matrix: Floats,
+    case: Case,
     decided: tuple[Floats, tuple[str, ...]],
     rejected: Mapping[str, str],
 ) -> Rebalance:
     weights, said = decided
-    marginal = matrix @ weights
+    names = case.region.names.symbols
+    marginal = case.covariance @ weights
     variance = float(weights @ marginal)
     kept = weights > 0
-    symbols = pd.Index([symbol for symbol, keep in zip(held, kept, strict=True) if keep], dtype="str")
-    unweighted = {s: "the method gives it no weight" for s, keep in zip(held, kept, strict=True) if not keep}
+    symbols = pd.Index([symbol for symbol, keep in zip(names, kept, strict=True) if keep], dtype="str")
+    unweighted = {s: "the method gives it no weight" for s, keep in zip(names, kept, strict=True) if not keep}
     cash = max(0.0, 1.0 - float(weights.sum()))
     if not kept.any():
         return _all_cash(theme, decided_on, {**rejected, **unweighted}, *said)
@@ -180,6 +191,7 @@ def _rebalance(
         volatility=float(np.sqrt(variance)),
         limits_bound=said,
         rejected={**rejected, **unweighted},
+        region=case.region,
     )
 
 
@@ -254,7 +266,7 @@ def _names(
             "issuer": tuple(each.issuer for each in instruments),
             "segment": tuple(each.segment for each in instruments),
             "country": tuple(each.domicile for each in instruments),
-            "currency": tuple("GBP" if each.currency == "GBp" else each.currency for each in instruments),
+            "currency": tuple(major_unit(each.currency)[0] for each in instruments),
             "dependence": tuple(each.china_dependence for each in instruments),
         },
         held,
@@ -273,13 +285,9 @@ def _candidates(instruments: Sequence[Instrument], panel: PricePanel, known: Kno
     if known.market_values is None:
         return ()
     symbols = [each.symbol for each in instruments]
-    ends = [len(panel.sessions) - back for back in (0, ADV_SESSIONS, 2 * ADV_SESSIONS)]
-    traded = [
-        panel.value_traded[symbols].iloc[max(end - ADV_SESSIONS, 0) : end].mean().to_numpy(dtype=float)
-        for end in ends
-        if end > 0
-    ]
-    closes = [panel.close[symbols].iloc[end - 1].to_numpy(dtype=float) for end in ends if end > 0]
+    ends = [end for back in (0, 1, 2) if (end := len(panel.sessions) - back * ADV_SESSIONS) > 0]
+    traded = [average_values(panel, symbols, end) for end in ends]
+    closes = [panel.close[symbols].iloc[end - 1].to_numpy(dtype=float) for end in ends]
     day = panel.sessions[-1].date()
     found = []
     for place, each in enumerate(instruments):

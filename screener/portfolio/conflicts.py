@@ -53,7 +53,7 @@ def find_conflict(names: Names, limits: Sequence[Limit]) -> Conflict | None:
     return Conflict(tuple(core), _loosened(names, limits), _unplaced(names, core))
 
 
-def refuse(names: Names, conflict: Conflict, when: str = "") -> UserError:
+def refuse(names: Names, conflict: Conflict) -> UserError:
     """Return the error that says what cannot hold together and what would do."""
     region = Region(names, conflict.limits)
     said = [_with_count(region, number) for number in range(len(conflict.limits))]
@@ -62,7 +62,7 @@ def refuse(names: Names, conflict: Conflict, when: str = "") -> UserError:
     reason = f": they leave {_percent(conflict.unplaced)} unplaced" if conflict.unplaced > 1e-6 else ""
     instead = " and ".join(f'"{new.text}" instead of "{old.text}"' for old, new in conflict.relaxed)
     return UserError(
-        f"{when}of {len(names)} eligible names no portfolio keeps all limits: {together} {cannot}{reason}. "
+        f"of {len(names)} eligible names no portfolio keeps all limits: {together} {cannot}{reason}. "
         f"The smallest change that does: {instead}"
     )
 

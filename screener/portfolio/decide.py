@@ -29,31 +29,31 @@ def theme_limits(theme: Theme) -> tuple[Limit, ...]:
     return (*stated, *parse_limits(theme.limits))
 
 
-def decide_weights(case: Case, method: Method, when: str = "") -> tuple[Floats, tuple[str, ...]]:
+def decide_weights(case: Case, method: Method) -> tuple[Floats, tuple[str, ...]]:
     """Return N weights by a method within the limits, and a sentence for each limit that binds or cannot apply.
 
     As much is invested as the limits allow. Raises UserError naming the limits that cannot hold together.
     """
     region = case.region
-    total = _total(region, when)
+    total = _total(region)
     calm = replace(case, region=region.without("volatility", "trade"), total=total)
     if total < TOLERANCE:
         weights = np.zeros(len(region.names))
     else:
-        _check_tracking(region, total, when)
+        _check_tracking(region, total)
         weights = method(calm)
     weights, skipped = _without_small_trades(calm, region, method, weights)
     scaled = _at_volatility(region, weights)
     broken = region.broken(scaled)
     if broken:
-        _explain(region, when)
+        _explain(region)
         listed = " and ".join(f'"{each.text}"' for each in broken)
-        raise UserError(f"{when}holding cash to keep the limit on volatility would break {listed}")
+        raise UserError(f"holding cash to keep the limit on volatility would break {listed}")
     weights = _without_dust(scaled)
     return weights, (*_sentences(region, weights, total), *skipped, *_of_the_method(case, method, weights))
 
 
-def _total(region: Region, when: str) -> float:
+def _total(region: Region) -> float:
     """Return how much of the wealth is to be placed."""
     most = min((1.0 - each.bound for _, each in region.of("cash") if each.comparison == ">="), default=1.0)
     n = len(region.names)
@@ -62,12 +62,12 @@ def _total(region: Region, when: str) -> float:
         return most
     total = calm.most_invested()
     if total is None:
-        _explain(region, when)
-        raise ScreenerError(f"{when}no portfolio was found within the limits")
+        _explain(region)
+        raise ScreenerError("no portfolio was found within the limits; loosen one of them")
     return min(total, most)
 
 
-def _check_tracking(region: Region, total: float, when: str) -> None:
+def _check_tracking(region: Region, total: float) -> None:
     """Raise if no portfolio of this total is near enough to the benchmark."""
     tracked = region.without("volatility")
     if not tracked.cones():
@@ -76,17 +76,15 @@ def _check_tracking(region: Region, total: float, when: str) -> None:
     _, bound, factor, offset = tracked.cones()[0]
     least = float(np.linalg.norm(factor @ nearest - offset))
     if least > bound:
-        _explain(region, when)
+        _explain(region)
         limit = region.of("tracking error")[0][1]
-        raise UserError(
-            f'{when}"{limit.text}" cannot be kept: {least:.2%} is the least with {total:.1%} invested'
-        )
+        raise UserError(f'"{limit.text}" cannot be kept: {least:.2%} is the least with {total:.1%} invested')
 
 
-def _explain(region: Region, when: str) -> None:
+def _explain(region: Region) -> None:
     conflict = find_conflict(region.names, region.limits)
     if conflict is not None:
-        raise refuse(region.names, conflict, when)
+        raise refuse(region.names, conflict)
 
 
 def _without_small_trades(

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.market.panel import PricePanel
-
-ADV_SESSIONS = 63
+from screener.screening.measures import average_daily_value
+from screener.screening.metrics import ADV_SESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,13 @@ class EligibilitySettings:
     min_adv: float  # base currency; 0: no floor
 
 
-def average_values(panel: PricePanel, symbols: list[str]) -> npt.NDArray[np.float64]:
-    """Return the N average daily values traded, base currency; NaN where volume is unknown."""
-    return np.asarray(panel.value_traded[symbols].iloc[-ADV_SESSIONS:].mean().to_numpy(dtype=float))
+def average_values(panel: PricePanel, symbols: list[str], end: int | None = None) -> npt.NDArray[np.float64]:
+    """Return the N average daily values traded as screens define them, base currency; NaN where too little is known.
+
+    end: the row before which the sessions end, None for the panel's end.
+    """
+    rows = panel.value_traded[symbols].iloc[:end].iloc[-ADV_SESSIONS:]
+    return average_daily_value(np.ascontiguousarray(rows.to_numpy(dtype=float)))
 
 
 def rejections(

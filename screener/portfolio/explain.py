@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from screener.errors import UserError
-from screener.market.currency import major_unit
 from screener.market.panel import PricePanel
 from screener.portfolio.build import BuildSettings, Rebalance, covariance_settings
 from screener.risk.covariance import Covariance, CovarianceSettings, estimate_panel_covariance
@@ -55,19 +54,19 @@ def explain_rebalance(
     panel: cut at the day of the decision. rebuild: the same decision under other settings.
     Raises UserError when nothing has a weight.
     """
-    held = [universe.instruments[str(symbol)] for symbol in rebalance.weights.index]
-    if not held:
+    region, risk = rebalance.region, rebalance.risk_contributions
+    if region is None or not len(rebalance.weights):
         raise UserError(f"{rebalance.theme} holds nothing but cash; there is no risk to explain")
+    names = region.names  # all that were eligible: their covariance is the one the weights were made with
+    eligible = [universe.instruments[symbol] for symbol in names.symbols]
     covariance = estimate_panel_covariance(
-        panel, {each.symbol: each.mic for each in held}, covariance_settings(settings, held)
+        panel, {each.symbol: each.mic for each in eligible}, covariance_settings(settings, eligible)
     )
-    explanation = explain(covariance, rebalance.weights)
-    contributions = explanation.names["risk_contribution"]
-    groupings = {
-        "segment": {each.symbol: each.segment for each in held},
-        "country": {each.symbol: each.domicile_class for each in held},
-        "currency": {each.symbol: major_unit(each.currency)[0] for each in held},
-    }
+
+    def by(grouping: str) -> pd.DataFrame:
+        of = dict(zip(names.symbols, names.words(grouping), strict=True))
+        table = {"weight": risk_by_group(rebalance.weights, of), "risk": risk_by_group(risk, of)}
+        return pd.DataFrame(table).sort_values("risk", ascending=False, kind="stable")
 
     def weigh(changed: CovarianceSettings) -> pd.Series:
         return rebuild(
@@ -75,17 +74,12 @@ def explain_rebalance(
         ).weights
 
     return RiskReport(
-        explanation=explanation,
+        explanation=explain(covariance, rebalance.weights),
         covariance=covariance,
-        groups={
-            name: pd.DataFrame(
-                {"weight": risk_by_group(rebalance.weights, of), "risk": risk_by_group(contributions, of)}
-            ).sort_values("risk", ascending=False, kind="stable")
-            for name, of in groupings.items()
-        },
-        dominated=risk_at_dominated_stages(contributions, universe.instruments, universe.segments),
-        dependent=risk_in_dependent_names(contributions, universe.instruments),
-        purity=theme_purity(held, {str(symbol): float(w) for symbol, w in rebalance.weights.items()}),
+        groups={grouping: by(grouping) for grouping in ("segment", "country", "currency")},
+        dominated=risk_at_dominated_stages(risk, universe.instruments, universe.segments),
+        dependent=risk_in_dependent_names(risk, universe.instruments),
+        purity=theme_purity(eligible, {str(symbol): float(w) for symbol, w in rebalance.weights.items()}),
         moved_by=sensitivity(
             weigh, CovarianceSettings(settings.estimator, lookback_weeks=settings.lookback_weeks)
         ),

@@ -15,9 +15,8 @@ from screener.portfolio.region import Region
 Floats = npt.NDArray[np.float64]
 TAIL = 0.05  # CVaR is the mean of this worst share of returns
 FEWEST_SCENARIOS = 26
-RISK_AVERSION = (
-    2.5  # of the market that the prior returns are implied by (Black & Litterman 1992 use about this)
-)
+# of the market that the prior returns are implied by (Black & Litterman 1992 use about this)
+RISK_AVERSION = 2.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from screener.portfolio.build import Rebalance
 from screener.portfolio.costs import TradeCosts
 from screener.portfolio.eligible import average_values
 from screener.portfolio.orders import Line, OrderList, make_orders
+from screener.screening.measures import volatility
 
 
 def shares_to_weights(
@@ -44,15 +45,15 @@ def orders(
     holdings = holdings or {}
     symbols = sorted({*rebalance.weights.index.astype(str), *holdings} & set(market.panel.symbols))
     prices, values = market.panel.close.iloc[-1], average_values(market.panel, symbols)
-    lately = weekly_returns(market.panel.prices[symbols], 52).std() * 52**0.5
+    lately = volatility(weekly_returns(market.panel.prices[symbols], 52).to_numpy(), 52, fewest=2)
     lines = {
         symbol: Line(
             instrument=market.universe.instruments[symbol],
             price=float(prices[symbol]),
             rate=market.rates.get(major_unit(market.universe.instruments[symbol].currency)[0], float("nan")),
             adv=float(value),
-            volatility=float(lately[symbol]),
+            volatility=float(lately[place]),
         )
-        for symbol, value in zip(symbols, values, strict=True)
+        for place, (symbol, value) in enumerate(zip(symbols, values, strict=True))
     }
     return make_orders(rebalance, lines, holdings, capital, costs or TradeCosts(), market.panel.base_currency)

@@ -20,9 +20,8 @@ from screener.universe.model import Instrument
 
 Floats = npt.NDArray[np.float64]
 LOTS = {"XTKS": 100, "XSHG": 100, "XSHE": 100}  # shares a board lot holds on the whole exchange
-FIRST_PURCHASE = {
-    "XASX": 500.0
-}  # local money that a first purchase is worth at least: Sydney's minimum parcel
+# local money that a first purchase is worth at least: Sydney's minimum parcel
+FIRST_PURCHASE = {"XASX": 500.0}
 KINDS = ("commission", "half-spread", "currency", "tax", "impact")
 ROUNDS = 6  # of setting cash aside for costs that rounding made larger
 

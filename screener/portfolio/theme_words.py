@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from screener.errors import UserError, unknown
+from screener.market.currency import major_unit
 from screener.portfolio.limits import parse_limits, word_problems
 from screener.portfolio.risk_budget import parse_budgets
 from screener.universe.model import CHINA_DEPENDENCE, Theme, Universe
@@ -20,7 +21,7 @@ def theme_problems(universe: Universe, theme: Theme) -> list[str]:
         "issuer": sorted({each.issuer for each in names}),
         "segment": list(universe.segments),
         "country": sorted({each.domicile for each in names}),
-        "currency": sorted({"GBP" if each.currency == "GBp" else each.currency for each in names}),
+        "currency": sorted({major_unit(each.currency)[0] for each in names}),
         "dependence": list(CHINA_DEPENDENCE),
         "tracking error": list(universe.benchmarks),
     }

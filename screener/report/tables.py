@@ -51,18 +51,19 @@ def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
     return safe
 
 
-def check_table_path(path: Path) -> None:
+def check_table_path(path: Path, option: str = "--output") -> None:
     """Raise UserError unless a table can be written under this name."""
     if path.suffix.lower() not in TABLE_ENDINGS:
-        raise UserError(f"--output {path}: write a name that ends in {', '.join(TABLE_ENDINGS)}")
+        raise UserError(f"{option} {path}: write a name that ends in {', '.join(TABLE_ENDINGS)}")
 
 
-def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
+def write_table(table: pd.DataFrame, path: Path, synthetic: bool, option: str = "--output") -> None:
     """Write a table as one of TABLE_ENDINGS, whole or not at all; texts are harmless in a spreadsheet.
 
-    Raises UserError for another ending, or when the file cannot be written.
+    option: where the path comes from, for errors. Raises UserError for another ending, or when the file cannot be
+    written.
     """
-    check_table_path(path)
+    check_table_path(path, option)
     safe = for_spreadsheets(table, synthetic)
     writers: dict[str, Callable[[Path], object]] = {
         ".csv": lambda to: safe.to_csv(to, index=False),
@@ -77,7 +78,7 @@ def write_table(table: pd.DataFrame, path: Path, synthetic: bool) -> None:
     except OSError as error:
         with suppress(OSError):
             half_written.unlink(missing_ok=True)
-        raise UserError(f"--output {path} cannot be written: {error.strerror or error}") from None
+        raise UserError(f"{option} {path} cannot be written: {error.strerror or error}") from None
 
 
 def _harmless(cell: object) -> object:

@@ -22,15 +22,14 @@ class ScreenHistory:
 
     dates: D, strictly increasing. passed: D × N bool, names that passed on any of them or were judged on the last.
     entered, left: date → symbols that passed then and not on the date before, and the other way round; the first
-    date has neither. near: those near to passing on the last date.
+    date has neither. latest: the screen's result on the last date.
     """
 
-    screen: str
+    latest: ScreenResult
     dates: tuple[date, ...]
     passed: pd.DataFrame
     entered: dict[date, tuple[str, ...]]
     left: dict[date, tuple[str, ...]]
-    near: tuple[str, ...]
 
 
 def screen_history(dates: Sequence[date], judge: Callable[[date], ScreenResult]) -> ScreenHistory:
@@ -51,12 +50,11 @@ def screen_history(dates: Sequence[date], judge: Callable[[date], ScreenResult])
     )
     before, after = passed.iloc[:-1].to_numpy(), passed.iloc[1:].to_numpy()
     return ScreenHistory(
-        screen=results[-1].screen,
+        latest=results[-1],
         dates=tuple(dates),
         passed=passed,
         entered=_changes(dates, names, after & ~before),
         left=_changes(dates, names, before & ~after),
-        near=results[-1].near,
     )
 
 

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 
 import pandas as pd
 
-from screener.errors import UserError, unknown
+from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated
 from screener.market.load import Market
+from screener.screening.check import screen_problems
 from screener.screening.fundamentals import fundamental_metrics
 from screener.screening.history import ScreenHistory, screen_history
 from screener.screening.metrics import Position, compute_metrics, with_percentiles
@@ -30,6 +31,14 @@ class ScreenSettings:
     within: str = ""  # "segment": rank inside each stage
     position: Position = field(default_factory=Position)  # whose trading is judged
     stated: Stated | None = None  # fundamentals, from load_fundamentals
+
+
+def check_screen(universe: Universe, key: str, settings: ScreenSettings) -> None:
+    """Raise UserError with a line for each word of a screen that is not understood; asks for no prices."""
+    spec = _screen_spec(universe, key, settings)
+    if settings.theme:
+        theme_named(universe, settings.theme)
+    raise_all([f"screen {spec.key!r}: {each}" for each in screen_problems(universe, spec)])
 
 
 def screen(
@@ -52,7 +61,7 @@ def screen_histories(
     settings = settings or ScreenSettings()
     first = market.panel.sessions[0].date()
     ends = [market.request.as_of - timedelta(weeks=back) for back in range(weeks, -1, -1)]
-    judged = {day: _judged(market, settings, day) for day in ends if day > first}
+    judged = {day: _judged(market, settings, day) for day in ends if day >= first}
 
     def history(spec: ScreenSpec) -> ScreenHistory:
         return screen_history(list(judged), lambda day: evaluate(spec, *judged[day]))
@@ -69,7 +78,7 @@ def _judged(market: Market, settings: ScreenSettings, day: date) -> tuple[pd.Dat
     universe = market.universe
     panel = market.panel if day >= market.request.as_of else market.panel.until(day)
     segments = {symbol: each.segment for symbol, each in universe.instruments.items()}
-    listed = [symbol for symbol, each in universe.instruments.items() if each.is_listed(day)]
+    listed = universe.listed(day)
     chosen, peers = listed, segments
     if settings.theme:
         chosen = [each.symbol for each in universe.members(theme_named(universe, settings.theme), day)]

@@ -155,6 +155,8 @@ def spec_problems(spec: ScreenSpec) -> list[str]:
     ]
     if spec.rank_by and not any(weight for _, weight in spec.rank_by):
         problems.append("every weight of rank_by is 0; give one metric a weight")
+    if spec.within not in ("", "segment"):
+        problems.append(f"within {spec.within!r} is unknown; write segment")
     return problems
 
 

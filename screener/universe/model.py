@@ -38,9 +38,8 @@ class Instrument:
     materials: tuple[str, ...] = ()
     purity: str = "none"
     china_dependence: str = "low"
-    listed_from: date | None = (
-        None  # of this company under any symbol; earlier rows are another's (a shell's)
-    )
+    # of this company under any symbol; earlier rows are another's (a shell's)
+    listed_from: date | None = None
     delisted_on: date | None = None  # first session without trading
     terminal_value: float | None = None  # in quote currency, what a holder received; None: last price
     predecessor: str = ""
@@ -252,6 +251,10 @@ class Universe:
     events: tuple[SupplyEvent, ...] = field(default=())
     materials: Mapping[str, Material] = field(default_factory=dict)
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
+
+    def listed(self, on: date) -> list[str]:
+        """Return the symbols of the instruments listed on a date, in order."""
+        return [symbol for symbol, each in self.instruments.items() if each.is_listed(on)]
 
     def members(self, theme: Theme, on: date) -> tuple[Instrument, ...]:
         """Return the theme's instruments that were listed on a date, in symbol order."""

@@ -193,7 +193,7 @@ def test_build_explains_where_the_risk_comes_from(run: Run, sample: list[str]) -
 
 def test_every_backtest_says_what_it_proves(run: Run, sample: list[str]) -> None:
     ran = run("backtest", "magnets", *sample)
-    assert "90% of redrawn records: CAGR" in ran.out and "before 2025-11-02 it is hindsight" in ran.out
+    assert "90% bootstrap intervals: CAGR" in ran.out and "before 2025-11-02 it is hindsight" in ran.out
     assert re.search(
         r"the true Sharpe is above 0 with \d+% after \d\.\d years; for 95%: [\d.]+ years", ran.out
     )
@@ -492,6 +492,29 @@ def test_what_is_no_condition_is_one_line_and_two(run: Run, sample: list[str], c
     ran = run("screen", *sample, "--where", condition)
     assert ran.code == 2 and ran.out == ""
     assert "--where" in one_line(ran) or "where" in one_line(ran)
+
+
+@pytest.mark.parametrize(
+    "words", [("--where", "advv > 1"), ("--within", "country"), ("--screen", "steady"), ("--theme", "magnet")]
+)
+def test_a_typing_error_in_a_screen_costs_no_download(
+    run: Run, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    ran = run("screen", "--source", "sample", "--store", tmp_path / "s.duckdb", *words)
+    assert ran.code == 2 and ran.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_doctor_tells_a_broken_universe_from_a_broken_store(
+    run: Run, sample_store: Path, tmp_path: Path
+) -> None:
+    broken = small_universe(tmp_path / "small", ("MP", "ACWI"))
+    (broken / "themes.toml").write_text("not toml", encoding="utf-8")
+    ran = run("doctor", "--universe", broken, "--store", sample_store, "--offline", "--json")
+    assert ran.code == 1
+    results = {each["check"]: each["result"] for each in json.loads(ran.out)["data"]}
+    assert results[f"universe {broken}"] == "fault"
+    assert [each for each in results if results[each] == "fault"] == [f"universe {broken}"]
 
 
 def test_a_ranking_of_ones_own_replaces_the_screens(run: Run, sample: list[str]) -> None:

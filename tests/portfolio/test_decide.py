@@ -29,7 +29,7 @@ def case_of(*limits: str, held: list[float] | None = None, **facts: object) -> C
 
 
 def decide(case: Case, method: str = "equal") -> tuple[Floats, tuple[str, ...]]:
-    return decide_weights(case, METHODS[method], "on 2026-07-10 ")
+    return decide_weights(case, METHODS[method])
 
 
 def test_what_the_caps_cannot_hold_is_cash_and_said() -> None:
@@ -44,7 +44,7 @@ def test_cash_can_be_asked_for_and_forbidden() -> None:
     with pytest.raises(UserError) as caught:
         decide(case_of("name <= 20%", "cash <= 5%"))
     assert str(caught.value) == (
-        'on 2026-07-10 of 4 eligible names no portfolio keeps all limits: "name <= 20%" (4 names) and "cash <= 5%" '
+        'of 4 eligible names no portfolio keeps all limits: "name <= 20%" (4 names) and "cash <= 5%" '
         'cannot hold together: they leave 15 % unplaced. The smallest change that does: "name <= 23.75%" instead of '
         '"name <= 20%"'
     )

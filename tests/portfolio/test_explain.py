@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,3 +67,30 @@ def test_cash_alone_has_no_risk_to_explain(sample_market: sc.Market) -> None:
     rebalance = sc.build(sample_market, "magnets", settings)
     with pytest.raises(UserError, match="nothing but cash"):
         sc.explain(sample_market, "magnets", rebalance, settings)
+
+
+def test_names_that_got_no_weight_stay_in_the_covariance_that_explains(sample_market: sc.Market) -> None:
+    theme = replace(sc.theme_named(sample_market.universe, "magnets"), limits=("names <= 12",))
+    rebalance = sc.build(sample_market, theme)
+    report = sc.explain(sample_market, theme, rebalance)
+    assert len(report.covariance.matrix) > len(rebalance.weights)
+    pd.testing.assert_series_equal(
+        report.explanation.names["risk_contribution"],
+        rebalance.risk_contributions,
+        check_names=False,
+        rtol=1e-9,
+    )
+
+
+def test_a_method_that_looks_at_market_values_is_explained_with_them(sample_market: sc.Market) -> None:
+    theme = replace(sc.theme_named(sample_market.universe, "magnets"), method="market_value")
+    known = sc.Known(market_values=dict.fromkeys(sample_market.universe.instruments, 1e9))
+    rebalance = sc.build(sample_market, theme, known=known)
+    report = sc.explain(sample_market, theme, rebalance, known=known)
+    assert (report.moved_by["moved"] < 1e-9).all()  # market values do not look at the covariance
+
+
+def test_what_cannot_be_built_says_which_theme_and_when(sample_market: sc.Market) -> None:
+    theme = replace(sc.theme_named(sample_market.universe, "magnets"), limits=("cash <= 0%", "name <= 1%"))
+    with pytest.raises(UserError, match=r"^magnets, 2026-07-10: of \d+ eligible names no portfolio keeps"):
+        sc.build(sample_market, theme)

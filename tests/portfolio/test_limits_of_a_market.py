@@ -130,7 +130,7 @@ def test_orders_are_written_whole_and_marked_synthetic(build: Build, tmp_path: P
         float(row["value"]) * (1 if row["side"] == "buy" else -1) + float(row["cost"]) for row in rows
     )
     assert 0 < spent <= 200_000
-    assert not list(tmp_path.glob("*.part"))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["held.csv", "orders.csv"]
 
 
 def test_a_wrong_holdings_file_is_told_line_by_line(build: Build, tmp_path: Path) -> None:

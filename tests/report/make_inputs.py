@@ -175,7 +175,7 @@ def make_history(result: ScreenResult) -> ScreenHistory:
     passed = pd.DataFrame(True, index=pd.DatetimeIndex(days, name="date"), columns=names)
     passed.iloc[:2, :1] = False
     entered = {days[1]: (), days[2]: tuple(names[:1])}
-    return ScreenHistory(result.screen, tuple(days), passed, entered, {each: () for each in days[1:]}, ())
+    return ScreenHistory(result, tuple(days), passed, entered, {each: () for each in days[1:]})
 
 
 def make_rebalance(theme: str, symbols: list[str], seed: int) -> Rebalance:

@@ -33,7 +33,7 @@ def test_it_holds_who_passed_on_each_date_and_who_is_near_now() -> None:
         [True, True, True, False],
         [False, True, False, False],
     ]
-    assert history.near == ("NEW",) and history.screen == "calm"
+    assert history.latest.near == ("NEW",) and history.latest.screen == "calm"
 
 
 def test_one_date_has_no_changes() -> None:

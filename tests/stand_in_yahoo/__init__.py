@@ -160,6 +160,7 @@ class StandIn:
         self.crumb = Reply(body=b"crumb", kind="text/plain")
         self.recorded: dict[str, bytes] = {}  # symbol → an answer's body, sent as it is
         self.seen: list[Seen] = []
+        self.summary_fault = ""  # a key of FAULTS: what is wrong with every quote summary
         self.closing = threading.Event()
         self._trouble: dict[str, list[tuple[str, int | None]]] = {}
         self._lock = threading.Lock()
@@ -200,7 +201,8 @@ class StandIn:
         if seen.path in ("/consent", "/v2/collectConsent", "/copyConsent"):
             return Reply(body=CONSENT.encode(), kind="text/html")
         if seen.path.startswith("/v10/finance/quoteSummary/"):
-            return self._summary(seen.path.rsplit("/", 1)[1])
+            honest = self._summary(seen.path.rsplit("/", 1)[1])
+            return FAULTS[self.summary_fault](honest) if self.summary_fault else honest
         if seen.path == "/v7/finance/quote":
             known = [each for each in seen.query.get("symbols", "").split(",") if each in self.listings]
             quotes = [{"symbol": each, "currency": self.listings[each].currency} for each in known]

@@ -14,9 +14,8 @@ import numpy as np
 from screener.market.checks.series import LEVEL, Series, Spot
 
 LONGEST_WAIT = 10  # bars; a level that lasts longer is believed
-JUMP = float(
-    np.log(4.0)
-)  # between two bars; the largest real move in 470,000 bars of listed names is 2.6-fold
+# between two bars; the largest real move in 470,000 bars of listed names is 2.6-fold
+JUMP = float(np.log(4.0))
 CURRENCY_JUMP = float(np.log(1.5))  # no currency of an exchange we know has moved by half in a day
 NEAR = float(np.log(1.6))  # how far from 100 times a glitch may be: the price itself moves as well
 # What a lasting level may have been multiplied by without a split to say so: consolidations, and units.

@@ -35,6 +35,7 @@ from screener.market.sources.yahoo_answers import (
     dividends_in_quote_unit,
     dropped_rows,
     judge,
+    judge_statement,
 )
 from screener.market.sources.yahoo_setup import Cache, Cookies, open_caches, yfinance_our_way
 
@@ -85,9 +86,8 @@ class Manners:
     first_pause: float = 2.0  # seconds; doubles with each attempt, and the wait is drawn at random below it
     longest_pause: float = 60.0
     outage: int = 5  # symbols failing in a row, after which the others are not asked
-    budget: int = (
-        2000  # requests in one run, cookies and repetitions included; the rest waits for the next run
-    )
+    # requests in one run, cookies and repetitions included; the rest waits for the next run
+    budget: int = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +140,7 @@ class YahooSource:
 
     def fetch(self, request: PriceRequest, now: datetime) -> Bars:
         """Return the bars Yahoo serves for the request. Raises SourceError; see PriceSource."""
-        if self._outage is not None:
-            count = self._failed_in_a_row
-            symbols = f"{count} symbols in a row" if count > 1 else "a symbol"
-            raise SourceError(self._outage.outcome, f"not asked after {symbols} failed: {self._outage}")
-        if self._session is not None and self._session.requests >= self._manners.budget:
-            budget = f"the {self._manners.budget} requests of this run are spent"
-            raise SourceError("rate limited", f"not asked: {budget}; run again to go on")
+        self._refuse_when_out()
         try:
             served, currency = self._ask_patiently(request)
         except SourceError as failure:
@@ -174,14 +168,18 @@ class YahooSource:
     def fundamentals(self, symbol: str) -> tuple[dict[str, float], str, str]:
         """Return what Yahoo states of a company today: values, currency of the accounts, currency of quotes.
 
-        Raises SourceError when it states nothing that can be read.
+        Raises SourceError when it states nothing that can be read; after an outage nothing more is asked.
         """
+        self._refuse_when_out()
         session = self._connect()
         with yfinance_our_way(*self._yfinance_caches()) as yf:
             try:
                 stated = dict(yf.Ticker(symbol, session=session).info or {})
             except Exception as error:  # yfinance lets anything out here too
-                raise SourceError("no data", f"Yahoo states no fundamentals of {symbol}: {error}") from error
+                failure = judge_statement(symbol, error)
+                self._count(failure)
+                raise failure from error
+        self._failed_in_a_row = 0
         values = {
             name: float(stated[key])
             for name, key in STATED.items()
@@ -196,6 +194,16 @@ class YahooSource:
     def service_time(self) -> datetime | None:
         """Return what the service's own clock showed (UTC) with its newest answer, None before the first."""
         return None if self._session is None else self._session.service_time
+
+    def _refuse_when_out(self) -> None:
+        """Raise SourceError when the service is out or the budget of this run is spent."""
+        if self._outage is not None:
+            count = self._failed_in_a_row
+            symbols = f"{count} symbols in a row" if count > 1 else "a symbol"
+            raise SourceError(self._outage.outcome, f"not asked after {symbols} failed: {self._outage}")
+        if self._session is not None and self._session.requests >= self._manners.budget:
+            budget = f"the {self._manners.budget} requests of this run are spent"
+            raise SourceError("rate limited", f"not asked: {budget}; run again to go on")
 
     def _count(self, failure: SourceError) -> None:
         """Remember how many symbols in a row met an outage, and stop asking when it is enough."""

@@ -57,6 +57,26 @@ def judge(request: PriceRequest, answer: Answer | None, error: Exception) -> Mis
     return _judge_chart(request, answer.status, chart, error)
 
 
+def judge_statement(symbol: str, error: Exception) -> SourceError:
+    """Return the failure that an exception of yfinance stands for when asked what Yahoo states of a company."""
+    from curl_cffi.requests.exceptions import RequestException, Timeout
+    from yfinance.exceptions import YFRateLimitError
+
+    asked = f"asked what it states of {symbol}, Yahoo"
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    if isinstance(error, YFRateLimitError) or status == 429:
+        return SourceError("rate limited", f"{asked} answered: too many requests (HTTP 429)")
+    if isinstance(error, Timeout):
+        return SourceError("timed out", f"{asked} did not finish its answer")
+    if status == 404:
+        return SourceError("no such symbol", f"{asked} knows no such symbol")
+    if status:
+        return SourceError("unreachable", f"{asked} answered HTTP {status}")
+    if isinstance(error, RequestException):
+        return SourceError("unreachable", reason_of(error))
+    return SourceError("malformed", f"{asked} answered what cannot be read: {error!r}")
+
+
 def _judge_chart(request: PriceRequest, status: int, chart: dict[str, Any], error: Exception) -> Miss:
     """Return the failure told by a readable answer of the chart service."""
     said = (chart.get("error") or {}).get("description") or ""

@@ -56,9 +56,8 @@ def open_caches(folder: Path | None) -> tuple[Cache, Cookies]:
     if folder is None:
         return Cache(), Cookies()
     with suppress(OSError):
-        folder.mkdir(
-            parents=True, exist_ok=True, mode=0o700
-        )  # cookies are pickles: nobody else may write here
+        # cookies are pickles: nobody else may write here
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from yfinance import cache
@@ -69,10 +68,10 @@ def open_caches(folder: Path | None) -> tuple[Cache, Cookies]:
 
 
 def _working(file: Any) -> Any:
-    """Open a cache here and now, before anything else touches it; None when it cannot be."""
+    """Open a cache here and now, before anything else touches it; None when it cannot be, and memory serves."""
     try:
         file.initialise()
-    except Exception:
+    except Exception:  # as in Cache: peewee and sqlite3 have many names for a locked or broken file
         return None
     return file
 

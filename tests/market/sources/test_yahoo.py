@@ -667,3 +667,40 @@ def test_a_folder_of_files_can_be_served_from_the_command_line(tmp_path: Path, t
     assert (tdk.currency, dollars.currency) == ("JPY", "USD")
     assert tdk.table["close"].tolist() == [2000.0, 2010.0]
     assert tdk.table[["open", "high", "low", "volume"]].isna().all(axis=None)
+
+
+# What Yahoo states of companies
+
+
+def statement_refusal(yahoo: YahooSource, symbol: str) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        yahoo.fundamentals(symbol)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [("429", "rate limited"), ("500", "unreachable"), ("html", "malformed"), ("truncated", "malformed")],
+)
+def test_a_statement_that_fails_says_what_failed(
+    service: StandIn, yahoo: YahooSource, fault: str, outcome: str
+) -> None:
+    service.summary_fault = fault
+    failure = statement_refusal(yahoo, "MP")
+    assert failure.outcome == outcome and "MP" in str(failure)
+
+
+def test_a_company_that_yahoo_does_not_know_is_no_such_symbol(yahoo: YahooSource) -> None:
+    assert statement_refusal(yahoo, "NOPE").outcome == "no such symbol"
+
+
+def test_after_five_statements_in_a_row_the_others_are_not_asked(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    service.summary_fault = "429"
+    for _ in range(5):
+        statement_refusal(yahoo, "MP")
+    asked = len(service.seen)
+    failure = statement_refusal(yahoo, "MP")
+    assert failure.outcome == "rate limited" and "not asked after 5 symbols in a row" in str(failure)
+    assert len(service.seen) == asked
