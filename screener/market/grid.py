@@ -1,7 +1,7 @@
 """Ragged bars of many exchanges onto one grid of dates, as plain arrays. What a panel is made of; see panel.py.
 
 No pandas inside: a date is a whole number of days, a row is looked up in a table, and every symbol writes its own
-row of four N × T arrays. So a panel of 2,000 names over 20 years takes about a second.
+row of five N × T arrays. So a panel of 2,000 names over 20 years takes about a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from screener.universe.model import Instrument
 
 STALE_AFTER = 5  # own sessions without a bar; after that the last price is no longer a price
 UNKNOWN_AFTER = 10  # weekdays without a bar past a calendar's end; Shanghai's longest holiday takes eight
-CLOSE, VOLUME, DIVIDEND = (COLUMNS.index(each) for each in ("close", "volume", "dividend"))
+OPEN, CLOSE, VOLUME, DIVIDEND, SPLIT = (
+    COLUMNS.index(each) for each in ("open", "close", "volume", "dividend", "split")
+)
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -96,19 +98,21 @@ def unite(own: Mapping[str, Own], instruments: Mapping[str, Instrument], as_of: 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Columns:
-    """The four tables of a panel, N × T: a symbol's numbers lie side by side."""
+    """The tables of a panel, N × T: a symbol's numbers lie side by side; and dividends and splits as they come."""
 
     prices: Floats
     traded: Bools
     close: Floats
     value_traded: Floats
+    open: Floats
+    events: list[tuple[Rows, int, Floats]]  # rows, symbol, their dividends in base currency and splits: n × 2
 
     @classmethod
     def empty(cls, symbols: int, sessions: int) -> Columns:
         """Return tables to be filled row by row."""
         shape = (symbols, sessions)
-        prices, close, value = (np.empty(shape) for _ in range(3))
-        return cls(prices, np.zeros(shape, dtype=bool), close, value)
+        prices, close, value, opening = (np.empty(shape) for _ in range(4))
+        return cls(prices, np.zeros(shape, dtype=bool), close, value, opening, [])
 
     def fill(self, at: int, own: Own, instrument: Instrument, grid: Grid, rate: Floats) -> None:
         """Write one symbol's row. rate: T, base currency per quoted unit.
@@ -137,6 +141,29 @@ class Columns:
         value = close * own.values[:, VOLUME] * rate[rows]
         self.value_traded[at] = np.nan
         self.value_traded[at, rows] = np.where(priced, value, np.nan)
+        self.open[at] = np.nan
+        self.open[at, rows] = own.values[:, OPEN] * rate[rows]
+        dividend, split = own.values[:, DIVIDEND], own.values[:, SPLIT]
+        happened = np.flatnonzero((dividend != 0) | (split != 1))
+        if len(happened):
+            paid = dividend[happened] * rate[rows[happened]]
+            self.events.append((rows[happened], at, np.column_stack([paid, split[happened]])))
+
+    def actions(self, symbols: Sequence[str], index: pd.DatetimeIndex) -> pd.DataFrame:
+        """Return the dividends and splits as Quotes wants them."""
+        rows = np.concatenate([np.array([], dtype=np.intp), *(each[0] for each in self.events)])
+        numbers = np.concatenate(
+            [np.array([], dtype=np.intp), *(np.full(len(each[0]), each[1]) for each in self.events)]
+        )
+        values = np.concatenate([np.empty((0, 2)), *(each[2] for each in self.events)])
+        order = np.lexsort((numbers, rows))
+        table = {
+            "session": index[rows[order]],
+            "symbol": pd.Series(np.array(symbols, dtype=object)[numbers[order]], dtype="str"),
+            "dividend": values[order, 0],
+            "split": values[order, 1],
+        }
+        return pd.DataFrame(table)
 
     def frames(self, symbols: Sequence[str], index: pd.DatetimeIndex) -> dict[str, pd.DataFrame]:
         """Return the tables T × N with their labels, by field of PricePanel."""
@@ -146,6 +173,7 @@ class Columns:
             "traded": self.traded,
             "close": self.close,
             "value_traded": self.value_traded,
+            "open": self.open,
         }
         return {
             name: pd.DataFrame(values.T, index=index, columns=columns, copy=False)

@@ -20,6 +20,36 @@ LONGEST_SILENCE = 260  # bars looked back for the last trade
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Quotes:
+    """What an account needs beside the closes of a panel: opens, exchange rates, dividends and splits.
+
+    open: T × N, quoted open in base currency; NaN where not traded or unknown.
+    rates: T × K, base currency per unit of a currency as known at a market's close, by "JPY XTKS".
+    rate_of: symbol → its column of rates. actions: a row a dividend or split, sorted by session and symbol:
+    session, symbol, dividend (base currency per share on the panel's footing, 0 where none), split (1 where none).
+    """
+
+    open: pd.DataFrame
+    rates: pd.DataFrame
+    rate_of: Mapping[str, str]
+    actions: pd.DataFrame
+
+    def rows(self, kept: slice) -> Quotes:
+        """Return the quotes of some of the sessions."""
+        days = self.open.index[kept]
+        inside = self.actions["session"].isin(days) if len(self.actions) else slice(None)
+        return replace(
+            self, open=self.open.iloc[kept], rates=self.rates.iloc[kept], actions=self.actions[inside]
+        )
+
+    def select(self, symbols: Sequence[str]) -> Quotes:
+        """Return the quotes of some of the symbols."""
+        inside = self.actions["symbol"].isin(symbols)
+        rate_of = {symbol: self.rate_of[symbol] for symbol in symbols}
+        return Quotes(self.open[symbols], self.rates, rate_of, self.actions[inside])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class PricePanel:
     """Prices of N symbols over T sessions, none later than `as_of`.
 
@@ -31,6 +61,7 @@ class PricePanel:
     traded: T × N bool, the instrument had a bar that day. traded ⇒ prices finite.
     close: T × N, quoted close in base currency, kept like prices.
     value_traded: T × N, close × volume in base currency; NaN where not traded or volume is unknown.
+    quotes: opens, rates, dividends and splits; None for a panel of prices alone.
     """
 
     prices: pd.DataFrame
@@ -40,6 +71,7 @@ class PricePanel:
     base_currency: str
     as_of: date
     synthetic: bool = False
+    quotes: Quotes | None = None
 
     def __post_init__(self) -> None:
         index, columns = self.prices.index, self.prices.columns
@@ -68,24 +100,20 @@ class PricePanel:
     def until(self, day: date) -> PricePanel:
         """Return the panel as it was known at the end of an earlier date."""
         rows = int(self.sessions.searchsorted(pd.Timestamp(day), side="right"))
-        return replace(
-            self,
-            prices=self.prices.iloc[:rows],
-            traded=self.traded.iloc[:rows],
-            close=self.close.iloc[:rows],
-            value_traded=self.value_traded.iloc[:rows],
-            as_of=min(day, self.as_of),
-        )
+        return replace(self._cut(slice(0, rows)), as_of=min(day, self.as_of))
 
     def since(self, day: date) -> PricePanel:
         """Return the panel from a date on; what it knows at its end is the same."""
-        rows = int(self.sessions.searchsorted(pd.Timestamp(day)))
+        return self._cut(slice(int(self.sessions.searchsorted(pd.Timestamp(day))), len(self.sessions)))
+
+    def _cut(self, kept: slice) -> PricePanel:
         return replace(
             self,
-            prices=self.prices.iloc[rows:],
-            traded=self.traded.iloc[rows:],
-            close=self.close.iloc[rows:],
-            value_traded=self.value_traded.iloc[rows:],
+            prices=self.prices.iloc[kept],
+            traded=self.traded.iloc[kept],
+            close=self.close.iloc[kept],
+            value_traded=self.value_traded.iloc[kept],
+            quotes=None if self.quotes is None else self.quotes.rows(kept),
         )
 
     def select(self, symbols: Sequence[str]) -> PricePanel:
@@ -97,6 +125,7 @@ class PricePanel:
             traded=self.traded[kept],
             close=self.close[kept],
             value_traded=self.value_traded[kept],
+            quotes=None if self.quotes is None else self.quotes.select(kept),
         )
 
 
@@ -147,15 +176,28 @@ def build(
         if rate is not None and np.isfinite(rate).any():
             priced.append(symbol)
     columns = Columns.empty(len(priced), len(index))
+    rate_of = {}
     for at, symbol in enumerate(priced):
         currency, unit = major_unit(bars[symbol].currency)
-        rate = rates[currency, instruments[symbol].mic]
+        mic = instruments[symbol].mic
+        rate = rates[currency, mic]
+        rate_of[symbol] = f"{currency} {mic}"
         columns.fill(at, own[symbol], instruments[symbol], grid, rate * unit if unit != 1 else rate)
+    frames = columns.frames(priced, index)
+    used = {f"{currency} {mic}": rate for (currency, mic), rate in rates.items()}
+    kept = sorted(set(rate_of.values()))
+    quotes = Quotes(
+        frames.pop("open"),
+        pd.DataFrame({name: used[name] for name in kept}, index=index),
+        rate_of,
+        columns.actions(priced, index),
+    )
     panel = PricePanel(
-        **columns.frames(priced, index),
+        **frames,
         base_currency=base,
         as_of=as_of,
         synthetic=any(each.synthetic for each in bars.values()),
+        quotes=quotes,
     )
     return panel, states
 

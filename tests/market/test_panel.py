@@ -357,3 +357,22 @@ def test_a_dividend_in_pence_is_a_share_of_a_price_in_pence() -> None:
     local = (252.0 + 5.0) / 251.0
     assert panel.prices["RBW.L"].iloc[2] / panel.prices["RBW.L"].iloc[1] == pytest.approx(local * 1.30 / 1.25)
     assert panel.close["RBW.L"].to_list() == pytest.approx((close / 100 * rate).to_list())
+
+
+def test_quotes_hold_rates_dividends_and_splits_in_base_currency() -> None:
+    close = on_sessions("XLON", "2026-06-01", "2026-06-03", 100.0)
+    pound = bars("GBPUSD=X", pd.Series([1.25, 1.30, 1.28], index=close.index), "USD")
+    paid = pd.Series([0.0, 2.0, 0.0], index=close.index)
+    split = pd.Series([1.0, 1.0, 2.0], index=close.index)
+    panel = panel_of(
+        (instrument("RBW.L", "XLON", "GBp"), bars("RBW.L", close, "GBp", dividend=paid, split=split)),
+        fx=(pound,),
+        as_of="2026-06-03",
+    )
+    quotes = panel.quotes
+    assert quotes is not None
+    assert quotes.rates[quotes.rate_of["RBW.L"]].to_list() == pytest.approx([1.25, 1.30, 1.28])
+    assert quotes.actions["dividend"].to_list() == pytest.approx([0.02 * 1.30, 0.0])
+    assert quotes.actions["split"].to_list() == [1.0, 2.0]
+    early = panel.until(panel.sessions[1].date()).quotes
+    assert early is not None and len(early.actions) == 1 and len(early.rates) == 2
