@@ -9,7 +9,7 @@ from screener.market.currency import major_unit
 from screener.market.load import Market
 from screener.market.returns import weekly_returns
 from screener.portfolio.build import Rebalance
-from screener.portfolio.costs import TradeCosts
+from screener.portfolio.costs import Costs, load_costs
 from screener.portfolio.eligible import average_values
 from screener.portfolio.orders import Line, OrderList, make_orders
 from screener.screening.measures import volatility
@@ -36,7 +36,7 @@ def orders(
     rebalance: Rebalance,
     holdings: Mapping[str, float] | None = None,
     capital: float | None = None,
-    costs: TradeCosts | None = None,
+    costs: Costs | None = None,
 ) -> OrderList:
     """Return the orders in whole lots that bring holdings (symbol → shares) to a rebalance of today.
 
@@ -53,7 +53,8 @@ def orders(
             rate=market.rates.get(major_unit(market.universe.instruments[symbol].currency)[0], float("nan")),
             adv=float(value),
             volatility=float(lately[place]),
+            usd=market.rates.get("USD", 1.0),
         )
         for place, (symbol, value) in enumerate(zip(symbols, values, strict=True))
     }
-    return make_orders(rebalance, lines, holdings, capital, costs or TradeCosts(), market.panel.base_currency)
+    return make_orders(rebalance, lines, holdings, capital, costs or load_costs(), market.panel.base_currency)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -15,26 +16,29 @@ import numpy.typing as npt
 from screener.errors import ScreenerError, UserError
 from screener.market.currency import major_unit
 from screener.portfolio.build import Rebalance
-from screener.portfolio.costs import TradeCosts
+from screener.portfolio.costs import KINDS, Costs
 from screener.universe.model import Instrument
 
 Floats = npt.NDArray[np.float64]
 LOTS = {"XTKS": 100, "XSHG": 100, "XSHE": 100}  # shares a board lot holds on the whole exchange
 # local money that a first purchase is worth at least: Sydney's minimum parcel
 FIRST_PURCHASE = {"XASX": 500.0}
-KINDS = ("commission", "half-spread", "currency", "tax", "impact")
 ROUNDS = 6  # of setting cash aside for costs that rounding made larger
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One name's market facts. price and adv: base currency; rate: base currency per unit of its major currency."""
+    """One name's market facts. price and adv: base currency; rate: base currency per unit of its major currency.
+
+    usd: base currency per US dollar, in which classes of liquidity are told.
+    """
 
     instrument: Instrument
     price: float
     rate: float
     adv: float = float("nan")
     volatility: float = 0.3  # annualised, of the impact
+    usd: float = 1.0
 
     @property
     def lot(self) -> int:
@@ -88,7 +92,7 @@ def make_orders(
     lines: Mapping[str, Line],
     holdings: Mapping[str, float],
     capital: float | None,
-    costs: TradeCosts,
+    costs: Costs,
     base: str,
 ) -> OrderList:
     """Return the orders that bring holdings to a rebalance's weights.
@@ -114,7 +118,9 @@ def make_orders(
             f"the capital of {wealth:,.0f} {base} is less than the {worth:,.0f} held; it includes what is held"
         )
     target = np.array([float(rebalance.weights.get(symbol, 0.0)) for symbol in traded])
-    book = _Book([lines[symbol] for symbol in traded], held, price, target, wealth, costs, base)
+    book = _Book(
+        [lines[symbol] for symbol in traded], held, price, target, wealth, costs, base, rebalance.decided_on
+    )
     shares, more = book.rounded(_rows(rebalance, traded))
     return book.listed(shares, (*notes, *more), rebalance)
 
@@ -148,8 +154,9 @@ class _Book:
     price: Floats  # base currency
     target: Floats  # weights
     wealth: float
-    costs: TradeCosts
+    costs: Costs
     base: str
+    day: date
 
     def rounded(self, rows: tuple[Floats, Floats]) -> tuple[Floats, tuple[str, ...]]:
         """Return the shares to hold, and what stands in the way of the targets."""
@@ -172,7 +179,13 @@ class _Book:
         """Return kind → expected cost of one trade, base currency; without a known volume the impact is NaN."""
         line = self.lines[number]
         value = abs(shares) * line.price
-        rates = self.costs.rates(line.instrument.mic, foreign=line.currency != self.base, buying=shares > 0)
+        rates = self.costs.rates(
+            line.instrument.mic,
+            self.day,
+            foreign=line.currency != self.base,
+            buying=shares > 0,
+            adv_usd=line.adv / line.usd,
+        )
         impact = self.costs.impact(value, line.adv, line.volatility)
         return {**{kind: rate * value for kind, rate in rates.items()}, "impact": impact * value}
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from screener.errors import UserError
 from screener.portfolio.build import Rebalance
-from screener.portfolio.costs import TradeCosts
+from screener.portfolio.costs import Costs, load_costs
 from screener.portfolio.limits import parse_limits
 from screener.portfolio.orders import Line, make_orders
 from screener.portfolio.region import Names, Region
 from screener.universe.model import Instrument
 
-FREE = TradeCosts(0, 0, 0, 0)
+FREE = Costs()
 
 
 def line(symbol: str, price: float, mic: str = "XNYS", currency: str = "USD", rate: float = 1.0) -> Line:
@@ -59,11 +59,11 @@ def test_pence_are_quoted_in_pence_and_paid_in_pounds() -> None:
 
 def test_costs_are_told_by_kind_and_paid_from_the_capital() -> None:
     lines = lines_of(line("A", 50.0), line("L.L", 6.5, "XLON", "GBp", 1.3))
-    made = make_orders(rebalance({"A": 0.5, "L.L": 0.5}), lines, {}, 100_000.0, TradeCosts(), "USD")
+    made = make_orders(rebalance({"A": 0.5, "L.L": 0.5}), lines, {}, 100_000.0, load_costs(), "USD")
     value = {each.symbol: each.value for each in made.orders}
     total = sum(value.values())
     assert made.costs["commission"] == pytest.approx(total * 5e-4)
-    assert made.costs["half-spread"] == pytest.approx(total * 10e-4)
+    assert made.costs["half-spread"] == pytest.approx(total * 7.5e-4)  # 10 million dollars a day
     assert made.costs["currency"] == pytest.approx(value["L.L"] * 2e-4)
     assert made.costs["tax"] == pytest.approx(value["L.L"] * 50e-4)
     impact = sum(v * 0.5 * 0.4 / np.sqrt(252) * np.sqrt(v / 1e7) for v in value.values())
@@ -117,7 +117,7 @@ def test_it_never_spends_more_than_the_capital(seed: int, capital: float, names:
     held = {
         s: float(int(w / lines[s].price)) for s, w in zip(lines, worth, strict=True) if rng.random() < 0.6
     }
-    made = make_orders(rebalance(weights), lines, held, capital, TradeCosts(), "USD")
+    made = make_orders(rebalance(weights), lines, held, capital, load_costs(), "USD")
     after = dict(held)
     for order in made.orders:
         after[order.symbol] = after.get(order.symbol, 0.0) + order.shares
