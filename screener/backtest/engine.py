@@ -1,20 +1,24 @@
-"""Walk a schedule of rebalances through a panel: decided at one close, traded at the next of each name."""
+"""A schedule of rebalances becomes a Backtest: decided at the end of a date, traded in each name's next session.
+
+The account itself is account.py's, what it trades on tape.py's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from math import fsum
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from screener.backtest.account import Account, Rates, Variant, run_account
+from screener.backtest.tape import Tape, Terms, make_rates, make_tape
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance
-from screener.portfolio.costs import Costs
+from screener.portfolio.costs import KINDS, Costs
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -24,21 +28,43 @@ Indices = npt.NDArray[np.intp]
 class Backtest:
     """What a schedule of rebalances would have done, in base currency, starting from wealth 1.
 
-    wealth: T, from the first decision on, after costs. gross: T, the same targets traded without costs.
-    weights_held: T × N, fractions of wealth at each close. cash: T, fraction of wealth, never negative.
-    trades: one row a fill: session, symbol, shares, price, value, cost, decided_on.
+    wealth: T, from the first decision on, after costs. gross: T, the same targets traded without costs. Both hold
+    dividends as cash from their ex-dates until the next rebalance.
+    shares: T × N at each close, as shares were on the day. prices: T × N, the quoted close of such a share.
+    cash: T, never negative; wealth = cash + Σ shares × prices.
+    trades: one row a fill: session, symbol, shares, price, value, cost and the costs by kind, decided_on. Shares and
+    values are those of a wealth of 1 at the start; times `capital` they are money.
     turnover: one row a rebalance, indexed by decided_on: Σ |value traded| / wealth / 2 (one-way).
+    waits: one row an order that could not trade though its exchange did, or was cut: session, symbol, decided_on, reason.
+    dividends: one row a payment: session, symbol, value.
     """
 
     theme: str
     schedule: tuple[Rebalance, ...]
     wealth: pd.Series
     gross: pd.Series
-    weights_held: pd.DataFrame
+    shares: pd.DataFrame
+    prices: pd.DataFrame
     cash: pd.Series
     trades: pd.DataFrame
     turnover: pd.Series
-    cost_bps: float
+    waits: pd.DataFrame
+    dividends: pd.DataFrame
+    costs: Costs
+    capital: float
+
+    @property
+    def weights_held(self) -> pd.DataFrame:
+        """Return T × N fractions of wealth at each close; a portfolio that lost everything holds nothing."""
+        wealth = self.wealth.to_numpy()
+        per_wealth = np.divide(1.0, wealth, out=np.zeros_like(wealth), where=wealth > 0)
+        return self.shares * self.prices * per_wealth[:, None]
+
+    @property
+    def cost_bps(self) -> float:
+        """Return what trading cost on average, basis points of the value traded; 0 without trades."""
+        value = float(self.trades["value"].abs().sum())
+        return float(self.trades["cost"].sum()) / value * 1e4 if value else 0.0
 
 
 def decide_schedule(dates: Sequence[date], decide: Callable[[date], Rebalance]) -> tuple[Rebalance, ...]:
@@ -50,48 +76,46 @@ def simulate(
     schedule: Sequence[Rebalance],
     panel: PricePanel,
     costs: Costs,
-    recoveries: Mapping[str, tuple[date, float | None]],
+    terms: Terms | None = None,
+    band: float = 0.0,
 ) -> Backtest:
     """Trade a schedule and return what came of it.
 
-    Decided at the end of date t, when every exchange's close of t is in, each name fills at the close of its
-    own first later session: target weight × wealth after costs at that close / price. Purchases are paid from
-    cash at hand: while a sale waits for a shut exchange they are cut in proportion, and nothing is borrowed. An
-    order that has not filled when the next decision falls is superseded by it. Valuation keeps a name's last
-    price while it does not trade.
-    recoveries: delisted symbol → date, and the fraction of its last price that holders received (None: all
-    of it); on the first session on or after that date it becomes cash, without cost.
+    Decided at the end of date t, when every exchange's close of t is in, each name fills in its own first later
+    session, at its close (or open): target weight × wealth after costs / price. band: a decision is traded only if
+    some weight is off its target by more.
     Raises ValueError when the schedule is empty, not in the order of its dates or later than the panel, or
     when it names a symbol the panel does not have.
     """
     _check(schedule, panel)
+    terms = terms or Terms()
     symbols = sorted({str(symbol) for each in schedule for symbol in each.weights.index})
     start = int(panel.sessions.searchsorted(pd.Timestamp(schedule[0].decided_on)))
-    book = _Book.of(panel, symbols, start, recoveries)
-    decided = np.array(
-        [book.dates.searchsorted(pd.Timestamp(each.decided_on)) for each in schedule], dtype=np.intp
-    )
-    targets = np.array([each.weights.reindex(symbols).fillna(0.0).to_numpy() for each in schedule])
-    events = _events(decided, book)
-    shares, cash, fills = _run(targets, events, book, costs)
-    gross_shares, gross_cash, _ = (
-        _run(targets, events, book, Costs(0.0)) if costs.bps else (shares, cash, fills)
-    )
-    wealth, gross = cash + _value(shares, book.prices), gross_cash + _value(gross_shares, book.prices)
-    # a portfolio that lost everything holds nothing
-    per_wealth = np.divide(1.0, wealth, out=np.zeros_like(wealth), where=wealth > 0)
+    dates = panel.sessions[start:]
+    decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in schedule]))
+    tape = make_tape(panel, symbols, start, terms, costs)
+    rates = make_rates(panel, symbols, tape, terms, costs)
+    targets = _targets(schedule, symbols)
+    variants = [Variant(decided, targets, band=band)]
+    if costs != Costs():
+        variants.append(Variant(decided, targets, cost_scale=0.0, impact_scale=0.0, band=band))
+    account = run_account(tape, rates, variants)
+    lines = _Lines(schedule, panel, symbols, dates, terms)
+    trades, turnover = _trades(account, lines, costs, rates), _turnover(account, decided, lines)
     return Backtest(
         theme=schedule[0].theme,
         schedule=tuple(schedule),
-        wealth=pd.Series(wealth, index=book.dates, name="wealth"),
-        gross=pd.Series(gross, index=book.dates, name="gross"),
-        weights_held=pd.DataFrame(
-            shares * book.prices * per_wealth[:, None], index=book.dates, columns=symbols
-        ),
-        cash=pd.Series(cash * per_wealth, index=book.dates, name="cash"),
-        trades=_trade_table(fills, book.dates, symbols, schedule),
-        turnover=_turnover(schedule, decided, fills, wealth),
-        cost_bps=costs.bps,
+        wealth=pd.Series(account.wealth[:, 0], index=dates, name="wealth"),
+        gross=pd.Series(account.wealth[:, -1], index=dates, name="gross"),
+        shares=pd.DataFrame(account.shares[account.event_of, 0], index=dates, columns=symbols),
+        prices=pd.DataFrame(tape.price, index=dates, columns=symbols),
+        cash=pd.Series(account.cash[account.event_of, 0], index=dates, name="cash"),
+        trades=trades,
+        turnover=turnover,
+        waits=_waits(account, lines),
+        dividends=_dividends(account, tape, lines),
+        costs=costs,
+        capital=terms.capital,
     )
 
 
@@ -108,18 +132,137 @@ def _check(schedule: Sequence[Rebalance], panel: PricePanel) -> None:
         raise ValueError(f"the panel has no {', '.join(sorted(missing))}")
 
 
-def _trade_table(
-    fills: list[_Fill], dates: pd.DatetimeIndex, symbols: list[str], schedule: Sequence[Rebalance]
-) -> pd.DataFrame:
+def _targets(schedule: Sequence[Rebalance], symbols: list[str]) -> Floats:
+    """Return D × N target weights."""
+    place = {symbol: at for at, symbol in enumerate(symbols)}
+    targets = np.zeros((len(schedule), len(symbols)))
+    for row, each in enumerate(schedule):
+        targets[row, [place[str(symbol)] for symbol in each.weights.index]] = each.weights.to_numpy()
+    return targets
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Lines:
+    """What gives the numbers of an account their names."""
+
+    schedule: Sequence[Rebalance]
+    panel: PricePanel
+    symbols: list[str]
+    dates: pd.DatetimeIndex
+    terms: Terms
+
+
+def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.DataFrame:
+    """Return a row a fill of the first variant."""
+    empty = np.empty(0)
+    fills = account.fills
+    number = np.concatenate([empty.astype(int), *(each.numbers for each in fills)])
+    width = [len(each.numbers) for each in fills]
+    row = np.repeat([each.row for each in fills], width).astype(int)
+    decision = np.repeat([each.decision[0] for each in fills], width).astype(int)
+    shares, value, cost = (
+        np.concatenate([empty, *(getattr(each, name)[0] for each in fills)])
+        for name in ("shares", "value", "cost")
+    )
+    made = shares != 0.0
+    number, row, decision, shares, value, cost = (
+        each[made] for each in (number, row, decision, shares, value, cost)
+    )
+    decided_on = np.array([each.decided_on for each in lines.schedule], dtype=object)
+    table = pd.DataFrame(
+        {
+            "session": lines.dates[row],
+            "symbol": pd.Series(np.array(lines.symbols, dtype=object)[number], dtype="str"),
+            "shares": shares,
+            "price": np.divide(value, shares, out=np.zeros_like(value), where=shares != 0),
+            "value": value,
+            "cost": cost,
+        }
+    )
+    for kind, part in _by_kind(table, (row, number), lines, (costs, rates)).items():
+        table[kind] = part
+    table["decided_on"] = decided_on[decision]
+    return table
+
+
+def _by_kind(
+    table: pd.DataFrame, places: tuple[Indices, Indices], lines: _Lines, priced: tuple[Costs, Rates]
+) -> dict[str, Floats]:
+    """Return the costs of each trade by kind; the spread is what the others leave.
+
+    places: row of the tape and number of the symbol of each trade.
+    """
+    (rows, numbers), (costs, rates) = places, priced
+    cost, size = table["cost"].to_numpy(), table["value"].abs().to_numpy()
+    if costs.is_flat or not len(table):
+        return {kind: cost if kind == "commission" else np.zeros_like(cost) for kind in KINDS}
+    quotes = lines.panel.quotes
+    rate_of = {} if quotes is None else quotes.rate_of
+    base = lines.panel.base_currency
+    foreign = np.array([rate_of.get(each, base).split()[0] != base for each in table["symbol"]])
+    impact = np.zeros_like(cost)
+    if rates.impact is not None:
+        at = np.array([rates.row_of[int(row)] for row in rows])
+        impact = rates.impact[at, numbers] * size**1.5
+    parts = {
+        "commission": size * costs.commission_bps / 1e4,
+        "currency": size * np.where(foreign, costs.currency_bps, 0.0) / 1e4,
+        "tax": size * _tax_bps(table, lines, costs) / 1e4,
+        "impact": impact,
+    }
+    spread = np.maximum(cost - sum(parts.values()), 0.0)
+    return {kind: spread if kind == "half-spread" else parts[kind] for kind in KINDS}
+
+
+def _tax_bps(table: pd.DataFrame, lines: _Lines, costs: Costs) -> Floats:
+    found = np.zeros(len(table))
+    rows = zip(table["symbol"], table["session"], table["value"], strict=True)
+    for at, (symbol, session, value) in enumerate(rows):
+        mic = lines.terms.mics.get(symbol, "")
+        if mic in costs.taxes:
+            due = costs.tax(mic, session.date())
+            found[at] = due.buy_bps if value > 0 else due.sell_bps
+    return found
+
+
+def _turnover(account: Account, decided: Indices, lines: _Lines) -> pd.Series:
+    index = pd.DatetimeIndex([each.decided_on for each in lines.schedule], name="decided_on").as_unit("s")
+    before = account.wealth[decided, 0]
+    per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
+    return pd.Series(account.traded[:, 0] * per_wealth, index=index, name="turnover")
+
+
+def _waits(account: Account, lines: _Lines) -> pd.DataFrame:
+    """Return the orders of the first variant that had to wait."""
+    ours = [each for each in account.missed if each.variant == 0]
     return pd.DataFrame(
         {
-            "session": dates[[each.row for each in fills]],
-            "symbol": pd.Series([symbols[each.number] for each in fills], dtype="str"),
-            "shares": [each.shares for each in fills],
-            "price": [each.price for each in fills],
-            "value": [each.value for each in fills],
-            "cost": [each.cost for each in fills],
-            "decided_on": [schedule[each.rebalance].decided_on for each in fills],
+            "session": lines.dates[[each.row for each in ours]],
+            "symbol": pd.Series([lines.symbols[each.number] for each in ours], dtype="str"),
+            "decided_on": [lines.schedule[each.decision].decided_on for each in ours],
+            "reason": pd.Series([each.reason for each in ours], dtype="str"),
+        }
+    )
+
+
+def _dividends(account: Account, tape: Tape, lines: _Lines) -> pd.DataFrame:
+    """Return what dividends paid, in units of the starting wealth."""
+    rows, symbols, values = [], [], []
+    for row, (numbers, paid) in sorted(tape.dividends.items()):
+        held = account.shares[account.event_of[row - 1], 0, numbers].copy()
+        if row in tape.splits:
+            split = dict(zip(*(each.tolist() for each in tape.splits[row]), strict=True))
+            held *= [split.get(int(number), 1.0) for number in numbers]
+        for number, value in zip(numbers, held * paid, strict=True):
+            if value:
+                rows.append(row)
+                symbols.append(lines.symbols[number])
+                values.append(float(value))
+    return pd.DataFrame(
+        {
+            "session": lines.dates[rows],
+            "symbol": pd.Series(symbols, dtype="str"),
+            "value": np.array(values, dtype=float),
         }
     )
 
@@ -134,164 +277,3 @@ def benchmark_wealth(panel: PricePanel, symbol: str, sessions: pd.DatetimeIndex)
     prices = panel.prices[symbol].ffill().reindex(sessions)
     first = float(prices.iloc[0])
     return None if np.isnan(first) else (prices / first).rename(symbol)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Event:
-    """Something that happens to some names at one close: the fills of a rebalance, or (−1) a delisting."""
-
-    row: int
-    numbers: Indices
-    rebalance: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Fill:
-    row: int
-    number: int  # of the symbol
-    shares: float
-    price: float
-    value: float
-    cost: float
-    rebalance: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Book:
-    """Prices from the first decision on, T × N without gaps once listed, and when each name trades next."""
-
-    prices: Floats  # last known price, 0 before the first: no share is held then
-    next_traded: Indices  # T × N: first row ≥ t in which the name trades; T where none
-    exit_row: Indices  # N: row at which a delisted name becomes cash; T where never
-    recovery: Floats  # N: fraction of the last price
-    dates: pd.DatetimeIndex
-
-    @staticmethod
-    def of(
-        panel: PricePanel, symbols: list[str], start: int, recoveries: Mapping[str, tuple[date, float | None]]
-    ) -> _Book:
-        known = panel.prices[symbols].to_numpy(dtype=float)
-        rows, n = known.shape
-        # forward only: the row of the last finite price, for each name
-        last = np.maximum.accumulate(np.where(np.isfinite(known), np.arange(rows)[:, None], -1), axis=0)
-        filled = np.where(last >= 0, np.take_along_axis(known, np.maximum(last, 0), axis=0), 0.0)[start:]
-        traded = panel.traded[symbols].to_numpy(dtype=bool)[start:]
-        dates = panel.sessions[start:]
-        exit_row = np.full(n, len(dates), dtype=np.intp)
-        recovery = np.ones(n)
-        for position, symbol in enumerate(symbols):
-            if symbol in recoveries:
-                day, fraction = recoveries[symbol]
-                exit_row[position] = dates.searchsorted(pd.Timestamp(day))
-                recovery[position] = 1.0 if fraction is None else fraction
-        traded = traded & (np.arange(len(dates))[:, None] < exit_row)
-        candidates = np.where(traded, np.arange(len(dates))[:, None], len(dates))
-        next_traded = np.minimum.accumulate(candidates[::-1], axis=0)[::-1].astype(np.intp)
-        return _Book(filled, next_traded, exit_row, recovery, dates)
-
-
-def _value(shares: Floats, prices: Floats) -> Floats:
-    """Return Σ shares × price at each of T closes, T × N and T × N → T.
-
-    Names are added one after another, and `_run` sums exactly, so that neither a name that is not held nor a
-    row that comes later changes a bit: what is in the schedule after a date never reaches wealth before it.
-    """
-    total = np.zeros(len(prices))
-    for held, price in zip(shares.T, prices.T, strict=True):
-        total += held * price
-    return total
-
-
-def _run(
-    targets: Floats, events: list[_Event], book: _Book, costs: Costs
-) -> tuple[Floats, Floats, list[_Fill]]:
-    """Return shares T × N and cash T at each close, and every fill. Steps from event to event, not by day."""
-    rows, n = book.prices.shape
-    shares, cash = np.zeros((rows, n)), np.zeros(rows)
-    held, money = np.zeros(n), 1.0
-    fills: list[_Fill] = []
-    written = 0  # rows before this one are final
-    for event in events:
-        shares[written : event.row], cash[written : event.row] = held, money
-        written = event.row
-        prices, numbers = book.prices[event.row], event.numbers
-        held = held.copy()
-        if event.rebalance < 0:
-            money += fsum(held[numbers] * prices[numbers] * book.recovery[numbers])
-            held[numbers] = 0.0
-            continue
-        wealth = money + fsum(held * prices)
-        current = held[numbers] * prices[numbers]
-        weights = targets[event.rebalance, numbers]
-        wanted = weights * _wealth_after_costs(wealth, weights, current, costs) / prices[numbers]
-        wanted = _affordable(wanted, held[numbers], prices[numbers], money, costs)
-        change = wanted - held[numbers]
-        value = change * prices[numbers]
-        cost = np.abs(value) * costs.of(1.0)
-        held[numbers] = wanted
-        money = max(money - fsum(value) - fsum(cost), 0.0)  # below 0 only by rounding
-        fills += [
-            _Fill(event.row, int(k), float(d), float(prices[k]), float(v), float(c), event.rebalance)
-            for k, d, v, c in zip(numbers, change, value, cost, strict=True)
-            if d != 0.0
-        ]
-    shares[written:], cash[written:] = held, money
-    return shares, cash, fills
-
-
-def _wealth_after_costs(wealth: float, weights: Floats, current: Floats, costs: Costs) -> float:
-    """Return W with W + rate · Σ|w·W − current| = wealth, so that trading pays for itself and borrows nothing.
-
-    The left side is increasing, convex and piecewise linear in W: Newton from above ends on it exactly.
-    """
-    rate, after = costs.of(1.0), wealth
-    for _ in range(len(weights) + 2):
-        change = weights * after - current
-        excess = after + rate * fsum(np.abs(change)) - wealth
-        if excess <= 1e-15 * wealth:
-            break
-        after -= excess / (1.0 + rate * fsum(weights * np.sign(change)))
-    return after
-
-
-def _affordable(wanted: Floats, held: Floats, prices: Floats, money: float, costs: Costs) -> Floats:
-    """Return the shares wanted, with purchases cut in proportion to what cash and this session's sales pay for.
-
-    Exchanges fill on different days. Sized on wealth alone, what fills last would be bought on credit whenever
-    what filled first has risen or a sale is still waiting, and the loan would run to the next rebalance.
-    """
-    rate, change = costs.of(1.0), (wanted - held) * prices
-    bought = change > 0
-    needed = fsum(change[bought]) * (1.0 + rate)
-    available = money - fsum(change[~bought]) * (1.0 - rate)
-    if needed <= available:
-        return wanted
-    return np.where(bought, held + (wanted - held) * (available / needed), wanted)
-
-
-def _events(decided: Indices, book: _Book) -> list[_Event]:
-    """Return what happens, in order: each decision's fills grouped by session, and delistings before fills."""
-    rows = len(book.dates)
-    events = []
-    for number, row in enumerate(decided):
-        if row + 1 >= rows:
-            continue
-        superseded = decided[number + 1] if number + 1 < len(decided) else rows - 1
-        fill_row = book.next_traded[row + 1]
-        for session in np.unique(fill_row[fill_row <= superseded]):
-            events.append(_Event(int(session), np.flatnonzero(fill_row == session), number))
-    for session in np.unique(book.exit_row[book.exit_row < rows]):
-        events.append(_Event(int(session), np.flatnonzero(book.exit_row == session), -1))
-    return sorted(events, key=lambda each: (each.row, each.rebalance))
-
-
-def _turnover(
-    schedule: Sequence[Rebalance], decided: Indices, fills: list[_Fill], wealth: Floats
-) -> pd.Series:
-    traded = np.zeros(len(schedule))
-    for fill in fills:
-        traded[fill.rebalance] += abs(fill.value)
-    index = pd.DatetimeIndex([each.decided_on for each in schedule], name="decided_on").as_unit("s")
-    before = wealth[decided]
-    per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
-    return pd.Series(traded * per_wealth, index=index, name="turnover")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
 from screener.backtest.performance import summarise
+from screener.backtest.tape import Terms
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance
 from screener.portfolio.costs import Costs
@@ -53,7 +54,7 @@ def test_a_week_worked_by_hand() -> None:
         rebalance(date(2026, 1, 5), {"GONE": 0.25, "NYSE": 0.5}),
         rebalance(date(2026, 1, 6), {"GONE": 0.25, "TOKYO": 0.5}),
     ]
-    got = simulate(schedule, WORKED, Costs(10), {"GONE": (date(2026, 1, 9), 0.8)})
+    got = simulate(schedule, WORKED, Costs.flat(10), Terms(recoveries={"GONE": (date(2026, 1, 9), 0.8)}))
     # 6 Jan: wealth 1 and cost 0.1 % of 75 % of what is left: W + 0.001 * 0.75 W = 1
     wealth_6 = 1 / 1.00075
     gone_6, nyse_6, cash_6 = 0.25 * wealth_6, 0.5 * wealth_6, 0.25 * wealth_6
@@ -83,7 +84,7 @@ def test_a_week_worked_by_hand() -> None:
 
 def test_wealth_falls_by_exactly_the_cost_of_the_first_trade() -> None:
     flat = panel_of(pd.DataFrame({"A": 100.0, "B": 50.0}, index=WEEK))
-    got = simulate([rebalance(date(2026, 1, 5), {"A": 0.6, "B": 0.3})], flat, Costs(25), {})
+    got = simulate([rebalance(date(2026, 1, 5), {"A": 0.6, "B": 0.3})], flat, Costs.flat(25))
     assert got.wealth.to_list() == pytest.approx([1.0] + [1 / (1 + 0.9 * 0.0025)] * 4, abs=1e-15)
     assert got.wealth.iloc[1] == pytest.approx(1 - got.trades["cost"].sum(), abs=1e-15)
     assert got.gross.to_list() == [1.0] * 5
@@ -94,39 +95,39 @@ def test_wealth_falls_by_exactly_the_cost_of_the_first_trade() -> None:
 def test_a_fully_invested_portfolio_borrows_nothing_to_pay_its_costs(bps: float) -> None:
     prices = pd.DataFrame({"A": [10.0, 10.0, 20.0, 20.0, 20.0], "B": 10.0}, index=WEEK)
     schedule = [rebalance(date(2026, 1, 5), {"A": 0.5, "B": 0.5}), rebalance(date(2026, 1, 7), {"B": 1.0})]
-    got = simulate(schedule, panel_of(prices), Costs(bps), {})
+    got = simulate(schedule, panel_of(prices), Costs.flat(bps))
     assert got.cash.iloc[1:].abs().max() < 1e-12
     assert got.weights_held.iloc[-1].to_list() == pytest.approx([0.0, 1.0])
 
 
 def test_nothing_chosen_keeps_the_cash() -> None:
-    got = simulate([rebalance(date(2026, 1, 5), {})], WORKED, Costs(10), {})
+    got = simulate([rebalance(date(2026, 1, 5), {})], WORKED, Costs.flat(10))
     assert got.wealth.to_list() == [1.0] * 5 and not len(got.trades)
 
 
 def test_a_decision_is_traded_at_the_next_close_and_never_at_its_own() -> None:
     """New York's jump of the 6th is known at the end of the 6th; Tokyo's next session is the 8th."""
-    got = simulate([rebalance(date(2026, 1, 6), {"TOKYO": 1.0})], WORKED, Costs(0), {})
+    got = simulate([rebalance(date(2026, 1, 6), {"TOKYO": 1.0})], WORKED, Costs.flat(0))
     assert got.trades["session"].to_list() == [pd.Timestamp("2026-01-08")]
     assert got.trades["price"].to_list() == [60.0]
     assert got.wealth.iloc[-1] == pytest.approx(1.0)  # the rise from 50 to 60 was missed
 
 
 def test_a_decision_on_the_last_session_is_not_traded() -> None:
-    got = simulate([rebalance(date(2026, 1, 9), {"NYSE": 1.0})], WORKED, Costs(10), {})
+    got = simulate([rebalance(date(2026, 1, 9), {"NYSE": 1.0})], WORKED, Costs.flat(10))
     assert got.wealth.to_list() == [1.0] and not len(got.trades)
 
 
 def test_a_pending_order_is_superseded_by_the_next_decision() -> None:
     schedule = [rebalance(date(2026, 1, 6), {"TOKYO": 1.0}), rebalance(date(2026, 1, 7), {"NYSE": 1.0})]
-    got = simulate(schedule, WORKED, Costs(0), {})
+    got = simulate(schedule, WORKED, Costs.flat(0))
     assert got.trades["symbol"].to_list() == ["NYSE"]
 
 
 def test_a_delisting_without_a_stated_recovery_pays_the_last_price_and_a_total_loss_pays_nothing() -> None:
     schedule = [rebalance(date(2026, 1, 5), {"GONE": 1.0})]
-    whole = simulate(schedule, WORKED, Costs(0), {"GONE": (date(2026, 1, 9), None)})
-    nothing = simulate(schedule, WORKED, Costs(0), {"GONE": (date(2026, 1, 9), 0.0)})
+    whole = simulate(schedule, WORKED, Costs.flat(0), Terms(recoveries={"GONE": (date(2026, 1, 9), None)}))
+    nothing = simulate(schedule, WORKED, Costs.flat(0), Terms(recoveries={"GONE": (date(2026, 1, 9), 0.0)}))
     assert whole.wealth.iloc[-1] == pytest.approx(1.0)
     assert whole.cash.iloc[-1] == pytest.approx(1.0)
     assert nothing.wealth.iloc[-1] == pytest.approx(0.0, abs=1e-15)
@@ -134,14 +135,14 @@ def test_a_delisting_without_a_stated_recovery_pays_the_last_price_and_a_total_l
 
 def test_a_name_whose_feed_stops_is_still_worth_its_last_price() -> None:
     prices = pd.DataFrame({"A": [10.0, 10.0, 12.0, np.nan, np.nan]}, index=WEEK)
-    got = simulate([rebalance(date(2026, 1, 5), {"A": 1.0})], panel_of(prices), Costs(0), {})
+    got = simulate([rebalance(date(2026, 1, 5), {"A": 1.0})], panel_of(prices), Costs.flat(0))
     assert got.wealth.iloc[-1] == pytest.approx(1.2)
 
 
 def test_turnover_is_one_way() -> None:
     prices = pd.DataFrame({"A": 10.0, "B": 10.0}, index=WEEK)
     schedule = [rebalance(date(2026, 1, 5), {"A": 1.0}), rebalance(date(2026, 1, 7), {"B": 1.0})]
-    got = simulate(schedule, panel_of(prices), Costs(0), {})
+    got = simulate(schedule, panel_of(prices), Costs.flat(0))
     assert got.turnover.to_list() == pytest.approx([0.5, 1.0])
 
 
@@ -149,23 +150,31 @@ def test_what_fills_last_is_not_bought_on_credit() -> None:
     """New York fills on the 6th and rises by a tenth; half of the higher wealth is more than the cash left."""
     prices = PRICES.drop(columns="GONE")
     panel = panel_of(prices, TRADED.drop(columns="GONE").assign(TOKYO=[True, False, True, True, True]))
-    got = simulate([rebalance(date(2026, 1, 5), {"NYSE": 0.5, "TOKYO": 0.5})], panel, Costs(0), {})
+    got = simulate([rebalance(date(2026, 1, 5), {"NYSE": 0.5, "TOKYO": 0.5})], panel, Costs.flat(0))
     assert got.trades["value"].to_list() == pytest.approx([0.5, 0.5])  # 0.525 was wanted
     assert got.cash.to_list() == pytest.approx([1.0, 0.5, 0.0, 0.0, 0.0], abs=1e-15)
 
 
-def test_a_sale_that_waits_for_a_shut_exchange_lends_nothing() -> None:
+def test_a_sale_that_waits_for_a_shut_exchange_lends_nothing_and_the_purchase_waits_for_it() -> None:
     schedule = [rebalance(date(2026, 1, 5), {"TOKYO": 1.0}), rebalance(date(2026, 1, 6), {"NYSE": 1.0})]
-    got = simulate(schedule, WORKED, Costs(0), {})
-    # Tokyo is shut on the 7th, so New York cannot be bought; the sale of the 8th at 60 stays in cash
-    assert got.trades["symbol"].to_list() == ["TOKYO", "TOKYO"]
-    assert got.cash.to_list() == pytest.approx([1.0, 0.0, 0.0, 1.0, 1.0])
-    assert got.wealth.to_list() == pytest.approx([1.0, 1.0, 1.0, 1.2, 1.2])
+    got = simulate(schedule, WORKED, Costs.flat(0))
+    # Tokyo is shut on the 7th, so New York cannot be bought then; on the 8th the sale at 60 pays for it at 121
+    assert got.trades["symbol"].to_list() == ["TOKYO", "NYSE", "TOKYO"]
+    assert got.cash.to_list() == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0], abs=1e-15)
+    assert got.wealth.to_list() == pytest.approx([1.0, 1.0, 1.0, 1.2, 1.2 * 1.1])
+    assert got.waits.to_dict("records") == [
+        {
+            "session": pd.Timestamp("2026-01-07"),
+            "symbol": "NYSE",
+            "decided_on": date(2026, 1, 6),
+            "reason": "cash",
+        }
+    ]
 
 
 def test_after_a_total_loss_nothing_is_traded_and_every_statistic_is_defined_or_nan() -> None:
     schedule = [rebalance(date(2026, 1, 5), {"GONE": 1.0}), rebalance(date(2026, 1, 8), {"NYSE": 1.0})]
-    got = simulate(schedule, WORKED, Costs(10), {"GONE": (date(2026, 1, 8), 0.0)})
+    got = simulate(schedule, WORKED, Costs.flat(10), Terms(recoveries={"GONE": (date(2026, 1, 8), 0.0)}))
     assert got.wealth.to_list() == pytest.approx([1.0, 1 / 1.001, 1 / 1.001, 0.0, 0.0], abs=1e-15)
     assert got.turnover.to_list() == pytest.approx([0.5 / 1.001, 0.0])
     performance = summarise(got.wealth, gross=got.gross, turnover=got.turnover)
@@ -175,14 +184,14 @@ def test_after_a_total_loss_nothing_is_traded_and_every_statistic_is_defined_or_
 def test_a_schedule_must_fit_its_panel() -> None:
     one, other = rebalance(date(2026, 1, 5), {"NYSE": 1.0}), rebalance(date(2026, 1, 7), {"NYSE": 0.5})
     with pytest.raises(ValueError, match="at least one"):
-        simulate([], WORKED, Costs(0), {})
+        simulate([], WORKED, Costs.flat(0))
     with pytest.raises(ValueError, match="ZZZ"):
-        simulate([rebalance(date(2026, 1, 5), {"ZZZ": 1.0})], WORKED, Costs(0), {})
+        simulate([rebalance(date(2026, 1, 5), {"ZZZ": 1.0})], WORKED, Costs.flat(0))
     for wrong in ([other, one], [one, one]):
         with pytest.raises(ValueError, match="strictly increase"):
-            simulate(wrong, WORKED, Costs(0), {})
+            simulate(wrong, WORKED, Costs.flat(0))
     with pytest.raises(ValueError, match="2026-01-12"):
-        simulate([one, rebalance(date(2026, 1, 12), {"NYSE": 1.0})], WORKED, Costs(0), {})
+        simulate([one, rebalance(date(2026, 1, 12), {"NYSE": 1.0})], WORKED, Costs.flat(0))
 
 
 def test_the_benchmark_starts_at_one_and_keeps_its_price_while_shut() -> None:
@@ -228,8 +237,8 @@ def random_market(
 
 def filled_by_hand(
     orders: dict[str, float], shares: dict[str, float], last: dict[str, float], cash: float, rate: float
-) -> float:
-    """Sell first, then buy with what there is; shares change in place, the cash left comes back."""
+) -> tuple[float, set[str]]:
+    """Sell first, then buy with what there is; shares change in place, the cash left and what was cut come back."""
     for symbol, value in orders.items():
         if value < 0:
             cash += -value * (1 - rate)
@@ -240,7 +249,7 @@ def filled_by_hand(
         if value > 0:
             cash -= paid * value * (1 + rate)
             shares[symbol] += paid * value / last[symbol]
-    return cash
+    return cash, {symbol for symbol, value in orders.items() if value > 0 and paid < 1}
 
 
 def slow_twin(
@@ -254,16 +263,16 @@ def slow_twin(
     open_orders: set[str] = set()
     for session in panel.sessions:
         day = session.date()
+        for symbol, (when, recovery) in gone.items():
+            if day >= when and shares[symbol]:
+                cash += shares[symbol] * last[symbol] * (1.0 if recovery is None else recovery)
+                shares[symbol] = 0.0
         for symbol in panel.symbols:
             price = float(panel.prices.at[session, symbol])  # type: ignore[arg-type]
             if np.isfinite(price):
                 last[symbol] = price
         if day < schedule[0].decided_on:
             continue
-        for symbol, (when, recovery) in gone.items():
-            if day >= when and shares[symbol]:
-                cash += shares[symbol] * last[symbol] * (1.0 if recovery is None else recovery)
-                shares[symbol] = 0.0
         ready = [
             symbol
             for symbol in sorted(open_orders)
@@ -284,7 +293,13 @@ def slow_twin(
                 for each in ready
             }
             open_orders -= set(ready)
-            cash = filled_by_hand(orders, shares, last, cash, bps / 1e4)
+            to_sell = any(
+                float(pending.weights.get(each, 0.0)) * total < shares[each] * last[each]
+                for each in open_orders
+                if shares[each]
+            )
+            cash, cut = filled_by_hand(orders, shares, last, cash, bps / 1e4)
+            open_orders |= cut if to_sell else set()
         wealth.append(cash + sum(shares[symbol] * last[symbol] for symbol in panel.symbols if symbol in last))
         if day in decided:
             pending, open_orders = decided[day], set(panel.symbols)
@@ -295,7 +310,7 @@ def slow_twin(
 @given(seed=st.integers(0, 10**6), bps=st.sampled_from([0.0, 15.0, 80.0]))
 def test_a_slow_twin_agrees(seed: int, bps: float) -> None:
     panel, schedule, gone = random_market(seed)
-    got = simulate(schedule, panel, Costs(bps), gone)
+    got = simulate(schedule, panel, Costs.flat(bps), Terms(recoveries=gone))
     np.testing.assert_allclose(got.wealth, slow_twin(schedule, panel, bps, gone), rtol=1e-12)
 
 
@@ -303,8 +318,10 @@ def test_a_slow_twin_agrees(seed: int, bps: float) -> None:
 @given(seed=st.integers(0, 10**6))
 def test_wealth_is_cash_and_shares_at_their_prices_and_stays_positive(seed: int) -> None:
     panel, schedule, gone = random_market(seed)
-    got = simulate(schedule, panel, Costs(15), gone)
-    np.testing.assert_allclose(got.weights_held.sum(axis=1) + got.cash, 1.0, rtol=0, atol=1e-9)
+    got = simulate(schedule, panel, Costs.flat(15), Terms(recoveries=gone))
+    worth = (got.shares * got.prices).sum(axis=1) + got.cash
+    np.testing.assert_allclose(worth, got.wealth, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(got.weights_held.sum(axis=1) + got.cash / got.wealth, 1.0, rtol=0, atol=1e-9)
     assert (got.wealth > 0).all() and (got.cash >= 0).all()
     assert (got.gross.iloc[-1] >= got.wealth.iloc[-1] - 1e-12) or len(got.trades) == 0
     assert all(
@@ -324,7 +341,10 @@ def test_a_changed_future_never_changes_the_past(seed: int, cut: int) -> None:
     later = np.repeat(np.asarray(panel.sessions > day)[:, None], len(panel.symbols), axis=1)
     prices = panel.prices.where(~later, panel.prices * np.exp(rng.normal(0, 0.5, panel.prices.shape)))
     traded = panel.traded & (~later | (rng.random(prices.shape) > 0.5))
-    before, after = (simulate(schedule, each, Costs(15), gone) for each in (panel, panel_of(prices, traded)))
+    before, after = (
+        simulate(schedule, each, Costs.flat(15), Terms(recoveries=gone))
+        for each in (panel, panel_of(prices, traded))
+    )
     pd.testing.assert_series_equal(before.wealth[:day], after.wealth[:day], rtol=0, atol=0)
     pd.testing.assert_frame_equal(before.weights_held[:day], after.weights_held[:day], rtol=0, atol=0)
     known = [each.trades[each.trades["session"] <= day].reset_index(drop=True) for each in (before, after)]
@@ -337,7 +357,9 @@ def test_scaling_a_price_changes_no_wealth(seed: int) -> None:
     panel, schedule, gone = random_market(seed)
     factors = np.random.default_rng(seed).uniform(0.01, 100, len(panel.symbols))
     scaled = panel_of(panel.prices * factors, panel.traded)
-    one, other = (simulate(schedule, each, Costs(15), gone).wealth for each in (panel, scaled))
+    one, other = (
+        simulate(schedule, each, Costs.flat(15), Terms(recoveries=gone)).wealth for each in (panel, scaled)
+    )
     np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
@@ -345,10 +367,10 @@ def test_scaling_a_price_changes_no_wealth(seed: int) -> None:
 @given(seed=st.integers(0, 10**6))
 def test_cash_is_what_trades_and_delistings_left(seed: int) -> None:
     panel, schedule, _ = random_market(seed)
-    got = simulate(schedule, panel, Costs(15), {})
+    got = simulate(schedule, panel, Costs.flat(15))
     paid = (got.trades["value"] + got.trades["cost"]).groupby(got.trades["session"]).sum()
     expected = 1.0 - paid.reindex(got.wealth.index).fillna(0.0).cumsum()
-    np.testing.assert_allclose(got.cash * got.wealth, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(got.cash, expected, rtol=0, atol=1e-12)
 
 
 @settings(max_examples=30, deadline=None)
@@ -361,8 +383,13 @@ def test_what_the_symbols_are_called_changes_no_wealth(seed: int) -> None:
         *(each.rename(columns=called).sort_index(axis=1) for each in (panel.prices, panel.traded))
     )
     asked = [rebalance(each.decided_on, each.weights.rename(called).to_dict()) for each in schedule]
-    one = simulate(schedule, panel, Costs(15), gone).wealth
-    other = simulate(asked, renamed, Costs(15), {called[symbol]: end for symbol, end in gone.items()}).wealth
+    one = simulate(schedule, panel, Costs.flat(15), Terms(recoveries=gone)).wealth
+    other = simulate(
+        asked,
+        renamed,
+        Costs.flat(15),
+        Terms(recoveries={called[symbol]: end for symbol, end in gone.items()}),
+    ).wealth
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
@@ -370,4 +397,4 @@ def test_a_schedule_is_decided_date_by_date() -> None:
     dates = [date(2026, 1, 5), date(2026, 1, 7)]
     schedule = decide_schedule(dates, lambda day: rebalance(day, {"NYSE": 0.5}))
     assert [each.decided_on for each in schedule] == dates
-    assert isinstance(simulate(schedule, WORKED, Costs(0), {}), Backtest)
+    assert isinstance(simulate(schedule, WORKED, Costs.flat(0)), Backtest)

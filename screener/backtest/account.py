@@ -1,0 +1,394 @@
+"""The account of a backtest: cash and shares of V variants, trade by trade. What decides is not its business.
+
+All variants step through time together, V × N at once, from event to event: a split, a dividend, a delisting, a fill,
+a decision. Sums over names run one after another (`_total`), so a name that is not held, and a row that comes
+later, never change a bit of what came before.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+Group = Indices | slice
+ROUNDING = 1e-13  # of wealth; cash that is missing by less is not missing
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tape:
+    """N symbols over T sessions, from the first decision on; base currency a share, as shares were on the day.
+
+    price: T × N, last known close, 0 before the first. fill: T × N, what a trade of that session is made at, NaN where
+    there is none. may_buy, may_sell: T × N, false where a session ended at its price limit. place: N, the order in
+    which exchanges trade on a date, 0 first. splits, dividends: row → numbers of the symbols, and new shares per old
+    one or the cash a share pays. exit_row: N, row at which a delisted name becomes cash, T where never; recovery:
+    N, the fraction of its last price that is paid.
+    """
+
+    price: Floats
+    fill: Floats
+    may_buy: Bools
+    may_sell: Bools
+    place: Indices
+    splits: Mapping[int, tuple[Indices, Floats]]
+    dividends: Mapping[int, tuple[Indices, Floats]]
+    exit_row: Indices
+    recovery: Floats
+    next_fill: Indices  # T × N: first row ≥ t in which the name trades, T where none
+    at_open: bool = False  # whether trades are made at the open
+
+    @property
+    def rows(self) -> int:
+        """Return T."""
+        return len(self.price)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rates:
+    """What trading costs, by session and name: T' × N over the rows in which something may trade.
+
+    buy, sell: fractions of the value. impact: cost / |value|^1.5, all in units of the starting wealth. row_of: row of
+    the tape → row of these.
+    """
+
+    buy: Floats
+    sell: Floats
+    impact: Floats | None
+    row_of: Mapping[int, int]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Variant:
+    """One way to trade: the rows of its decisions, what it wants at each, and the terms it trades on.
+
+    targets: D × N fractions of wealth. cost_scale: on linear costs; impact_scale: on impact (√capital). band: a decision
+    is traded only if some weight is off its target by more.
+    """
+
+    decided: Indices
+    targets: Floats
+    cost_scale: float = 1.0
+    impact_scale: float = 1.0
+    band: float = 0.0
+
+
+class Fill(NamedTuple):
+    """Trades of one exchange on one date: V × K values, of the names `numbers`."""
+
+    row: int
+    numbers: Indices
+    shares: Floats
+    value: Floats
+    cost: Floats
+    decision: Indices  # V
+
+
+class Missed(NamedTuple):
+    """An order of a variant that could not trade in a session although its exchange did."""
+
+    row: int
+    variant: int
+    number: int
+    decision: int
+    reason: str  # "price limit" or "cash"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Account:
+    """What trading came to. State after each of E events: shares E × V × N, cash E × V; event_of: T, the last event.
+
+    wealth: T × V at each close. traded: D × V, Σ |value| of each decision. acted: D × V, whether it was traded.
+    """
+
+    shares: Floats
+    cash: Floats
+    event_of: Indices
+    wealth: Floats
+    fills: list[Fill]
+    missed: list[Missed]
+    traded: Floats
+    acted: Bools
+
+
+def run_account(tape: Tape, rates: Rates, variants: Sequence[Variant], *, detail: bool = True) -> Account:
+    """Trade V variants through a tape, each starting with cash of 1.
+
+    Decided at the end of row t, a name trades in its own first later session. On a date exchanges trade in the
+    order of their clocks: each order is sized on prices known by then, target weight × (wealth less what trading
+    costs). Purchases are paid from cash at hand. One that is cut for want of it waits while a sale of the same
+    rebalance is still to come; an order that has not traded when the next decision acts is superseded. detail: keep
+    every fill.
+    """
+    return _Run(tape, rates, variants, detail).all()
+
+
+class _Run:
+    def __init__(self, tape: Tape, rates: Rates, variants: Sequence[Variant], detail: bool) -> None:
+        self.tape, self.rates, self.detail = tape, rates, detail
+        count, n = len(variants), tape.price.shape[1]
+        self.shares, self.cash = np.zeros((count, n)), np.ones(count)
+        self.target = np.zeros((count, n))
+        self.pending = np.zeros((count, n), dtype=bool)
+        self.decision = np.full(count, -1, dtype=np.intp)
+        self.cost_scale = np.array([each.cost_scale for each in variants])[:, None]
+        self.impact_scale = np.array([each.impact_scale for each in variants])[:, None]
+        self.band = np.array([each.band for each in variants])
+        self.variants, self.names = np.arange(count), np.arange(n)
+        self.decided = _by_row(variants)
+        most = max((len(each.decided) for each in variants), default=0)
+        self.traded, self.acted = np.zeros((most, count)), np.zeros((most, count), dtype=bool)
+        places = np.unique(tape.place)
+        self.groups: list[Group] = [np.flatnonzero(tape.place == place) for place in places]
+        if len(places) == 1:
+            self.groups = [slice(None)]
+        self.fillable = np.isfinite(tape.fill)
+        self.limited = ~(tape.may_buy & tape.may_sell).all(axis=1)
+        self.fills: list[Fill] = []
+        self.missed: list[Missed] = []
+        self.states = [(0, self.shares.copy(), self.cash.copy())]
+        self.changed = False
+
+    def all(self) -> Account:
+        tape = self.tape
+        exits = {int(row) for row in tape.exit_row if row < tape.rows}
+        first = min(self.decided, default=0)
+        actions = {row for row in (*tape.splits, *tape.dividends) if first < row < tape.rows}
+        waiting = sorted(actions | exits | set(self.decided))
+        queued = set(waiting)
+        while waiting:
+            row = heapq.heappop(waiting)
+            queued.discard(row)
+            if row in actions:
+                self._corporate_actions(row)
+            if row in exits:
+                self._leave(row)
+            if row > 0 and self.pending.any():
+                self._trade(row)
+            if self.changed:
+                self.states.append((row, self.shares.copy(), self.cash.copy()))
+                self.changed = False
+            if row in self.decided:
+                self._decide(row)
+            following = self._next_trade(row)
+            if following < tape.rows and following not in queued:
+                heapq.heappush(waiting, following)
+                queued.add(following)
+        return self._account()
+
+    def _corporate_actions(self, row: int) -> None:
+        """Multiply shares by a split, then pay dividends on what was held when the session began."""
+        self.changed = True
+        if row in self.tape.splits:
+            numbers, ratio = self.tape.splits[row]
+            self.shares[:, numbers] *= ratio
+        if row in self.tape.dividends:
+            numbers, paid = self.tape.dividends[row]
+            self.cash += _total(self.shares[:, numbers] * paid)
+
+    def _leave(self, row: int) -> None:
+        """Turn delisted names into cash at what holders received."""
+        numbers = np.flatnonzero(self.tape.exit_row == row)
+        worth = self.tape.price[max(row - 1, 0), numbers] * self.tape.recovery[numbers]
+        self.cash += _total(self.shares[:, numbers] * worth)
+        self.shares[:, numbers] = 0.0
+        self.changed = True
+        self.pending[:, numbers] = False
+
+    def _decide(self, row: int) -> None:
+        variants, targets, decisions = self.decided[row]
+        if (self.band[variants] > 0).any():
+            worth = self.shares[variants] * self.tape.price[row]
+            wealth = self.cash[variants] + _total(worth)
+            away = np.abs(worth / np.where(wealth > 0, wealth, 1.0)[:, None] - targets).max(axis=1)
+            kept = away > self.band[variants]
+            variants, targets, decisions = variants[kept], targets[kept], decisions[kept]
+        self.target[variants] = targets
+        self.decision[variants] = decisions
+        self.acted[decisions, variants] = True
+        # a name that is neither held nor wanted has nothing to trade
+        self.pending[variants] = (targets != 0) | (self.shares[variants] != 0)
+
+    def _next_trade(self, row: int) -> int:
+        if row + 1 >= self.tape.rows or not self.pending.any():
+            return self.tape.rows
+        return int(self.tape.next_fill[row + 1, self.pending.any(axis=0)].min())
+
+    def _trade(self, row: int) -> None:
+        """Fill what can trade in this session, exchange after exchange, each on prices known by then."""
+        fillable = self.fillable[row]
+        together = len(self.groups) == 1 and not self.tape.at_open
+        mark = self.tape.price[row] if together else self._before(row)
+        for group in self.groups:
+            mask = self.pending[:, group] & fillable[group]
+            if not self.tape.at_open and not together:
+                mark[group] = self.tape.price[row, group]
+            if mask.any():
+                self._fill(row, group, mask, mark)
+
+    def _before(self, row: int) -> Floats:
+        """Return the prices of the session before, on the footing of this one: after its splits and dividends."""
+        price = self.tape.price[row - 1].copy()
+        if row in self.tape.splits:
+            numbers, ratio = self.tape.splits[row]
+            price[numbers] /= ratio
+        if row in self.tape.dividends:
+            numbers, paid = self.tape.dividends[row]
+            price[numbers] = np.maximum(price[numbers] - paid, 0.0)
+        return price
+
+    def _fill(self, row: int, group: Group, mask: Bools, mark: Floats) -> None:
+        fillable = self.fillable[row, group]
+        price = np.where(fillable, self.tape.fill[row, group], mark[group])
+        worth = self.shares * mark
+        worth[:, group] = self.shares[:, group] * price
+        wealth = self.cash + _total(worth)
+        book = (wealth, np.where(mask, self.target[:, group], 0.0), np.where(mask, worth[:, group], 0.0))
+        terms = self._terms(row, group)
+        change, cost = _changes(*book, terms)
+        if self.limited[row]:
+            blocked = ((change > 0) & ~self.tape.may_buy[row, group]) | (
+                (change < 0) & ~self.tape.may_sell[row, group]
+            )
+            self._note(row, group, blocked, "price limit")
+            mask = mask & ~blocked
+            book = (wealth, np.where(mask, book[1], 0.0), np.where(mask, book[2], 0.0))
+            change, cost = _changes(*book, terms)
+        self.pending[:, group] &= ~mask
+        left = self.cash - _total(change) - _total(cost)
+        if (left < -ROUNDING * wealth).any():
+            change, cut = self._affordable(change, cost)
+            cost = _cost(change, terms)
+            left = self.cash - _total(change) - _total(cost)
+            self._wait_for_sales(row, group, cut, worth, wealth)
+        number = change / np.where(price > 0, price, 1.0)
+        # sold out is sold out: no crumbs of rounding
+        self.shares[:, group] = np.where(mask & (book[1] == 0), 0.0, self.shares[:, group] + number)
+        self.cash = np.maximum(left, 0.0)  # below 0 only by rounding
+        self.changed = True
+        # a variant that has not decided yet trades nothing, so that its decision is −1 does no harm
+        self.traded[self.decision, self.variants] += _total(np.abs(change))
+        if self.detail:
+            numbers = self.names[group]
+            self.fills.append(Fill(row, numbers, number, change, cost, self.decision.copy()))
+
+    def _terms(self, row: int, group: Group) -> _Terms:
+        at = self.rates.row_of[row]
+        impact = None if self.rates.impact is None else self.rates.impact[at, group] * self.impact_scale
+        return _Terms(
+            self.rates.buy[at, group] * self.cost_scale, self.rates.sell[at, group] * self.cost_scale, impact
+        )
+
+    def _affordable(self, change: Floats, cost: Floats) -> tuple[Floats, Bools]:
+        """Cut purchases in proportion to what cash and this session's sales pay for.
+
+        Exchanges trade at different hours. Sized on wealth alone, what trades last would be bought on credit whenever
+        what traded first has risen or a sale is still waiting, and the loan would run to the next rebalance.
+        """
+        bought = change > 0
+        needed = _total(np.where(bought, change + cost, 0.0))
+        available = self.cash - _total(np.where(bought, 0.0, change + cost))
+        short = needed > available * (1 + ROUNDING)
+        share = np.divide(available, needed, out=np.ones_like(needed), where=short)
+        kept = np.where(bought, np.maximum(share, 0.0)[:, None], 1.0)
+        return change * kept, bought & short[:, None]
+
+    def _wait_for_sales(self, row: int, group: Group, cut: Bools, worth: Floats, wealth: Floats) -> None:
+        """Keep a purchase that was cut waiting, if a sale of the same rebalance will still bring cash."""
+        selling = self.pending & (self.target * wealth[:, None] < worth)
+        waits = cut & selling.any(axis=1)[:, None]
+        self.pending[:, group] |= waits
+        self._note(row, group, waits, "cash")
+
+    def _note(self, row: int, group: Group, which: Bools, reason: str) -> None:
+        if self.detail:
+            numbers = self.names[group]
+            for variant, at in zip(*np.nonzero(which), strict=True):
+                decision = int(self.decision[variant])
+                self.missed.append(Missed(row, int(variant), int(numbers[at]), decision, reason))
+
+    def _account(self) -> Account:
+        rows = np.array([row for row, _, _ in self.states])
+        shares = np.array([each for _, each, _ in self.states])
+        cash = np.array([each for _, _, each in self.states])
+        event_of = np.searchsorted(rows, np.arange(self.tape.rows), side="right") - 1
+        wealth = _wealth(shares, cash, event_of, self.tape.price)
+        return Account(shares, cash, event_of, wealth, self.fills, self.missed, self.traded, self.acted)
+
+
+class _Terms(NamedTuple):
+    """What trading costs in one session: V × K rates on the value, and impact."""
+
+    buy: Floats
+    sell: Floats
+    impact: Floats | None
+
+
+def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> tuple[Floats, Floats]:
+    """Return V × K values to trade and their costs, such that trading pays for itself.
+
+    W + cost(target·W − current) = wealth: the left side is increasing and convex in W, so Newton from above ends on it.
+    """
+    after = wealth
+    for _ in range(50):
+        change = target * after[:, None] - current
+        cost = _cost(change, terms)
+        excess = after + _total(cost) - wealth
+        if (excess <= 1e-15 * wealth).all():
+            break
+        rate = np.where(change > 0, terms.buy, -terms.sell)
+        if terms.impact is not None:
+            rate = rate + 1.5 * terms.impact * np.sqrt(np.abs(change)) * np.sign(change)
+        after = after - np.maximum(excess, 0.0) / (1.0 + _total(target * rate))
+    return change, cost
+
+
+def _cost(change: Floats, terms: _Terms) -> Floats:
+    if terms.impact is None:
+        return np.maximum(change * terms.buy, -change * terms.sell)
+    size = np.abs(change)
+    return np.asarray(
+        np.where(change > 0, terms.buy, terms.sell) * size + terms.impact * size * np.sqrt(size)
+    )
+
+
+def _total(values: Floats) -> Floats:
+    """Return the sum over the last axis, added one after another: zeros in between change nothing."""
+    if values.shape[-1] == 0:
+        return np.zeros(values.shape[:-1])
+    return np.asarray(np.add.accumulate(values, axis=-1)[..., -1])
+
+
+def _by_row(variants: Sequence[Variant]) -> dict[int, tuple[Indices, Floats, Indices]]:
+    """Return row → which variants decide there, their targets and the numbers of those decisions."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for number, each in enumerate(variants):
+        for decision, row in enumerate(each.decided):
+            found.setdefault(int(row), []).append((number, decision))
+    return {
+        row: (
+            np.array([number for number, _ in pairs], dtype=np.intp),
+            np.array([variants[number].targets[decision] for number, decision in pairs]),
+            np.array([decision for _, decision in pairs], dtype=np.intp),
+        )
+        for row, pairs in found.items()
+    }
+
+
+def _wealth(shares: Floats, cash: Floats, event_of: Indices, price: Floats) -> Floats:
+    """Return T × V: cash and Σ shares × price at each close."""
+    rows, (_, count, n) = len(price), shares.shape
+    wealth = np.empty((rows, count))
+    step = max(1, 2_000_000 // max(count * n, 1))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        held = shares[event_of[part]]
+        wealth[part] = cash[event_of[part]] + _total(held * price[part, None, :])
+    return wealth
