@@ -15,18 +15,12 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-import pandas as pd
-
-from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
-from screener.backtest.performance import Performance, summarise
-from screener.backtest.schedule import rebalance_dates
-from screener.backtest.validity import assess
+from screener.backtest.theme import BacktestSettings, ThemeResult, walk_theme
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import (
@@ -42,20 +36,19 @@ from screener.market.load import (
     status,
 )
 from screener.market.store_lock import lock_holder
-from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
+from screener.portfolio.build import BuildSettings, Known, Rebalance
 from screener.portfolio.build import build as build_portfolio
-from screener.portfolio.costs import Costs
 from screener.portfolio.explain import RiskReport, explain_rebalance
 from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
-from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
-from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
+from screener.portfolio.weighting import METHODS, method_named
+from screener.report.model import RunFacts, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.check import screen_problems
 from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
 from screener.screening.metrics import Position
 from screener.universe.load import load_universe
-from screener.universe.model import Instrument, Theme, Universe, theme_named
+from screener.universe.model import Theme, Universe, theme_named
 
 __all__ = [
     "BacktestSettings",
@@ -97,17 +90,6 @@ __all__ = [
 ]
 LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
 HISTORY_WEEKS = 13  # of screens in the weekly report
-FEWEST_SESSIONS = 60  # a shorter backtest says nothing, and the report says so instead
-
-
-@dataclass(frozen=True, slots=True)
-class BacktestSettings:
-    """How a theme is walked forward."""
-
-    frequency: str = "monthly"  # weekly, monthly, quarterly
-    cost_bps: float = 15.0
-    years: int = 5  # back from the as-of date
-    start: date | None = None  # overrides years
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -193,55 +175,10 @@ def backtest(
     settings: BacktestSettings | None = None,
     build_settings: BuildSettings | None = None,
 ) -> ThemeResult:
-    """Walk a theme forward with the same `build` as the live proposal, beside its benchmark."""
+    """Walk a theme forward with the same `build` as the live proposal, beside what else could have been held."""
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
-    settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
-    if chosen.method in TODAY_ONLY:
-        raise UserError(
-            f"{chosen.method} is known of today only and cannot be backtested; build {chosen.key} with it"
-        )
-    costs = Costs(settings.cost_bps)
-    today = build(market, chosen, build_settings)
-    dates = rebalance_dates(
-        market.panel.sessions,
-        settings.frequency,
-        start=_first_decision(market, settings),
-        end=market.request.as_of,
-    )
-    schedule = decide_schedule(dates, _walk(market, chosen, build_settings))
-    symbols = tuple(each.symbol for each in _members(market, chosen, market.request.as_of))
-    if not schedule:
-        span = f"{_first_decision(market, settings)} and {market.request.as_of}"
-        nothing = f"no {settings.frequency} rebalance falls between {span}"
-    else:
-        nothing = "no member has enough history for a backtest"
-    result = ThemeResult(chosen, symbols, today, None, None, chosen.benchmark, None, None, "")
-    invested = next((each for each in schedule if len(each.weights)), None)
-    if invested is None:
-        return replace(result, note=nothing)
-    # the record starts with the first portfolio, not with the years of cash before it
-    schedule = tuple(each for each in schedule if each.decided_on >= invested.decided_on)
-    run = simulate(schedule, market.panel, costs, market.recoveries)
-    if len(run.wealth) < FEWEST_SESSIONS:
-        return replace(
-            result, note=f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
-        )
-    against = (
-        benchmark_wealth(market.panel, chosen.benchmark, pd.DatetimeIndex(run.wealth.index))
-        if chosen.benchmark
-        else None
-    )
-    return replace(
-        result,
-        backtest=run,
-        performance=_performance_of(run, against),
-        validity=assess(run.wealth, against),
-        benchmark_wealth=against,
-        benchmark_performance=None if against is None else summarise(against),
-        note=""
-        if against is not None or not chosen.benchmark
-        else f"{chosen.benchmark} has no prices over the backtest",
-    )
+    check_theme(market.universe, chosen)
+    return walk_theme(market, chosen, settings or BacktestSettings(), build_settings or BuildSettings())
 
 
 def weekly(
@@ -276,39 +213,13 @@ def weekly(
     return WeeklyOutcome(folder, market, report, inputs)
 
 
-def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
-    return market.universe.members(theme, on)
-
-
 def _decide(
     market: Market, theme: Theme, settings: BuildSettings, on: date, known: Known | None = None
 ) -> Rebalance:
     """Decide a theme's portfolio at the end of a date; live and backtest both come through here."""
     mics = {symbol: each.mic for symbol, each in market.universe.benchmarks.items()}
     known = replace(known or Known(), benchmark_mics=mics)
-    return build_portfolio(theme, _members(market, theme, on), market.panel.until(on), settings, known)
-
-
-def _walk(market: Market, theme: Theme, settings: BuildSettings) -> Callable[[date], Rebalance]:
-    """Return the decision on one date after another, each knowing what the one before has drifted to."""
-    last: list[Rebalance] = []
-
-    def decide(day: date) -> Rebalance:
-        held = drifted(last[-1], market.panel.until(day)) if last and len(last[-1].weights) else None
-        last[:] = [_decide(market, theme, settings, day, Known(held))]
-        return last[-1]
-
-    return decide
-
-
-def _first_decision(market: Market, settings: BacktestSettings) -> date:
-    if settings.start is not None:
-        return settings.start
-    return (pd.Timestamp(market.request.as_of) - pd.DateOffset(years=settings.years)).date()
-
-
-def _performance_of(run: Backtest, against: pd.Series | None) -> Performance:
-    return summarise(run.wealth, benchmark=against, gross=run.gross, turnover=run.turnover)
+    return build_portfolio(theme, market.universe.members(theme, on), market.panel.until(on), settings, known)
 
 
 def _run_facts(market: Market, settings: BacktestSettings, build_settings: BuildSettings) -> RunFacts:
@@ -326,8 +237,8 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
         prices_hash=market.prices_hash,
         settings={
             "rebalance": settings.frequency,
-            "costs": f"{settings.cost_bps:g} bps of value traded",
-            "backtest from": str(_first_decision(market, settings)),
+            "costs": settings.cost_words(),
+            "backtest from": str(settings.first(request.as_of)),
             "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weeks",
             "minimum history": f"{build_settings.min_history_weeks} weeks",
             "benchmark of betas": market.benchmark or "none",

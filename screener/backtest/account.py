@@ -69,8 +69,8 @@ class Rates:
 class Variant:
     """One way to trade: the rows of its decisions, what it wants at each, and the terms it trades on.
 
-    targets: D × N fractions of wealth. cost_scale: on linear costs; impact_scale: on impact (√capital). band: a decision
-    is traded only if some weight is off its target by more.
+    targets: D × N fractions of wealth. cost_scale: on linear costs; impact_scale: on impact (√capital). band: a
+    decision is traded only if some weight is off its target by more.
     """
 
     decided: Indices
@@ -149,8 +149,8 @@ class _Run:
         self.groups: list[Group] = [np.flatnonzero(tape.place == place) for place in places]
         if len(places) == 1:
             self.groups = [slice(None)]
-        self.fillable = np.isfinite(tape.fill)
-        self.limited = ~(tape.may_buy & tape.may_sell).all(axis=1)
+        self.fillable: Bools = np.asarray(np.isfinite(tape.fill))
+        self.limited: Bools = np.asarray(~(tape.may_buy & tape.may_sell).all(axis=1))
         self.fills: list[Fill] = []
         self.missed: list[Missed] = []
         self.states = [(0, self.shares.copy(), self.cash.copy())]
@@ -235,7 +235,7 @@ class _Run:
 
     def _before(self, row: int) -> Floats:
         """Return the prices of the session before, on the footing of this one: after its splits and dividends."""
-        price = self.tape.price[row - 1].copy()
+        price: Floats = self.tape.price[row - 1].copy()
         if row in self.tape.splits:
             numbers, ratio = self.tape.splits[row]
             price[numbers] /= ratio
@@ -303,7 +303,7 @@ class _Run:
     def _wait_for_sales(self, row: int, group: Group, cut: Bools, worth: Floats, wealth: Floats) -> None:
         """Keep a purchase that was cut waiting, if a sale of the same rebalance will still bring cash."""
         selling = self.pending & (self.target * wealth[:, None] < worth)
-        waits = cut & selling.any(axis=1)[:, None]
+        waits = cut & np.any(selling, axis=1, keepdims=True)
         self.pending[:, group] |= waits
         self._note(row, group, waits, "cash")
 

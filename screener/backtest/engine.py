@@ -6,16 +6,17 @@ The account itself is account.py's, what it trades on tape.py's.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.account import Account, Rates, Variant, run_account
-from screener.backtest.tape import Tape, Terms, make_rates, make_tape
+from screener.backtest.account import Account, Rates, Tape, Variant, run_account
+from screener.backtest.tape import Terms, make_rates, make_tape
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance
 from screener.portfolio.costs import KINDS, Costs
@@ -35,8 +36,9 @@ class Backtest:
     trades: one row a fill: session, symbol, shares, price, value, cost and the costs by kind, decided_on. Shares and
     values are those of a wealth of 1 at the start; times `capital` they are money.
     turnover: one row a rebalance, indexed by decided_on: Σ |value traded| / wealth / 2 (one-way).
-    waits: one row an order that could not trade though its exchange did, or was cut: session, symbol, decided_on, reason.
-    dividends: one row a payment: session, symbol, value.
+    waits: one row an order that could not trade though its exchange did, or was cut: session, symbol, decided_on,
+    reason.
+    payments: one row a dividend, or what a delisting paid: session, symbol, kind, value.
     """
 
     theme: str
@@ -49,7 +51,7 @@ class Backtest:
     trades: pd.DataFrame
     turnover: pd.Series
     waits: pd.DataFrame
-    dividends: pd.DataFrame
+    payments: pd.DataFrame
     costs: Costs
     capital: float
 
@@ -58,13 +60,35 @@ class Backtest:
         """Return T × N fractions of wealth at each close; a portfolio that lost everything holds nothing."""
         wealth = self.wealth.to_numpy()
         per_wealth = np.divide(1.0, wealth, out=np.zeros_like(wealth), where=wealth > 0)
-        return self.shares * self.prices * per_wealth[:, None]
+        return pd.DataFrame(self.shares * self.prices * per_wealth[:, None])
 
     @property
     def cost_bps(self) -> float:
         """Return what trading cost on average, basis points of the value traded; 0 without trades."""
         value = float(self.trades["value"].abs().sum())
         return float(self.trades["cost"].sum()) / value * 1e4 if value else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a schedule is followed.
+
+    band: a decision is traded only if some weight is off its target by more. tranche_of: the tranche of each decision;
+    each of k tranches starts with 1 / k of the wealth and follows its own decisions, which dilutes the luck of the day.
+    Empty: one.
+    """
+
+    band: float = 0.0
+    tranche_of: tuple[int, ...] = ()
+
+    def parts(self, decisions: int) -> list[Indices]:
+        """Return the numbers of each tranche's decisions."""
+        if not self.tranche_of:
+            return [np.arange(decisions)]
+        if len(self.tranche_of) != decisions:
+            raise ValueError(f"{decisions} decisions and {len(self.tranche_of)} tranche numbers")
+        tranche = np.array(self.tranche_of)
+        return [np.flatnonzero(tranche == number) for number in range(max(self.tranche_of) + 1)]
 
 
 def decide_schedule(dates: Sequence[date], decide: Callable[[date], Rebalance]) -> tuple[Rebalance, ...]:
@@ -77,46 +101,57 @@ def simulate(
     panel: PricePanel,
     costs: Costs,
     terms: Terms | None = None,
-    band: float = 0.0,
+    plan: Plan | None = None,
 ) -> Backtest:
     """Trade a schedule and return what came of it.
 
     Decided at the end of date t, when every exchange's close of t is in, each name fills in its own first later
-    session, at its close (or open): target weight × wealth after costs / price. band: a decision is traded only if
-    some weight is off its target by more.
+    session, at its close (or open): target weight × wealth after costs / price.
     Raises ValueError when the schedule is empty, not in the order of its dates or later than the panel, or
     when it names a symbol the panel does not have.
     """
     _check(schedule, panel)
-    terms = terms or Terms()
+    terms, plan = terms or Terms(), plan or Plan()
     symbols = sorted({str(symbol) for each in schedule for symbol in each.weights.index})
     start = int(panel.sessions.searchsorted(pd.Timestamp(schedule[0].decided_on)))
     dates = panel.sessions[start:]
-    decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in schedule]))
     tape = make_tape(panel, symbols, start, terms, costs)
     rates = make_rates(panel, symbols, tape, terms, costs)
+    decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in schedule]))
     targets = _targets(schedule, symbols)
-    variants = [Variant(decided, targets, band=band)]
-    if costs != Costs():
-        variants.append(Variant(decided, targets, cost_scale=0.0, impact_scale=0.0, band=band))
-    account = run_account(tape, rates, variants)
-    lines = _Lines(schedule, panel, symbols, dates, terms)
-    trades, turnover = _trades(account, lines, costs, rates), _turnover(account, decided, lines)
+    parts = plan.parts(len(schedule))
+    root = len(parts) ** -0.5  # each tranche trades its share of the capital
+    net = [Variant(decided[part], targets[part], impact_scale=root, band=plan.band) for part in parts]
+    free = [replace(each, cost_scale=0.0, impact_scale=0.0) for each in net] if costs != Costs() else []
+    account = run_account(tape, rates, [*net, *free])
+    lines = _Lines(schedule, parts, panel, symbols, dates, terms)
+    count = len(parts)
     return Backtest(
         theme=schedule[0].theme,
         schedule=tuple(schedule),
-        wealth=pd.Series(account.wealth[:, 0], index=dates, name="wealth"),
-        gross=pd.Series(account.wealth[:, -1], index=dates, name="gross"),
-        shares=pd.DataFrame(account.shares[account.event_of, 0], index=dates, columns=symbols),
+        wealth=pd.Series(_mean(account.wealth[:, :count]), index=dates, name="wealth"),
+        gross=pd.Series(_mean(account.wealth[:, -count:]), index=dates, name="gross"),
+        shares=_held(account, lines),
         prices=pd.DataFrame(tape.price, index=dates, columns=symbols),
-        cash=pd.Series(account.cash[account.event_of, 0], index=dates, name="cash"),
-        trades=trades,
-        turnover=turnover,
+        cash=pd.Series(_mean(account.cash[:, :count])[account.event_of], index=dates, name="cash"),
+        trades=_trades(account, lines, costs, rates),
+        turnover=_turnover(account, decided, lines),
         waits=_waits(account, lines),
-        dividends=_dividends(account, tape, lines),
+        payments=_payments(account, tape, lines),
         costs=costs,
         capital=terms.capital,
     )
+
+
+def _mean(values: Floats) -> Floats:
+    """Return the mean over tranches, T × K → T; of one it is that one, to the last bit."""
+    return np.asarray(np.add.accumulate(values, axis=1)[:, -1] / values.shape[1])
+
+
+def _held(account: Account, lines: _Lines) -> pd.DataFrame:
+    count = len(lines.parts)
+    shares = account.shares[:, 0] if count == 1 else account.shares[:, :count].mean(axis=1)
+    return pd.DataFrame(shares[account.event_of], index=lines.dates, columns=lines.symbols)
 
 
 def _check(schedule: Sequence[Rebalance], panel: PricePanel) -> None:
@@ -143,9 +178,10 @@ def _targets(schedule: Sequence[Rebalance], symbols: list[str]) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Lines:
-    """What gives the numbers of an account their names."""
+    """What gives the numbers of an account their names. parts: the decisions of each tranche."""
 
     schedule: Sequence[Rebalance]
+    parts: Sequence[Indices]
     panel: PricePanel
     symbols: list[str]
     dates: pd.DatetimeIndex
@@ -153,20 +189,24 @@ class _Lines:
 
 
 def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.DataFrame:
-    """Return a row a fill of the first variant."""
-    empty = np.empty(0)
-    fills = account.fills
-    number = np.concatenate([empty.astype(int), *(each.numbers for each in fills)])
-    width = [len(each.numbers) for each in fills]
-    row = np.repeat([each.row for each in fills], width).astype(int)
-    decision = np.repeat([each.decision[0] for each in fills], width).astype(int)
-    shares, value, cost = (
-        np.concatenate([empty, *(getattr(each, name)[0] for each in fills)])
-        for name in ("shares", "value", "cost")
+    """Return a row a fill of a tranche."""
+    found: dict[str, list[npt.NDArray[Any]]] = {
+        "row": [], "number": [], "decision": [], "shares": [], "value": [], "cost": []
+    }  # fmt: skip
+    count = len(lines.parts)
+    for each in account.fills:
+        tranche, at = np.nonzero(each.shares[:count])
+        found["row"].append(np.full(len(at), each.row))
+        found["number"].append(each.numbers[at])
+        own = [lines.parts[int(number)][each.decision[number]] for number in tranche]
+        found["decision"].append(np.array(own, dtype=np.intp))
+        for name in ("shares", "value", "cost"):
+            found[name].append(getattr(each, name)[tranche, at] / count)
+    row, number, decision = (
+        np.concatenate([np.empty(0, dtype=np.intp), *found[name]]) for name in ("row", "number", "decision")
     )
-    made = shares != 0.0
-    number, row, decision, shares, value, cost = (
-        each[made] for each in (number, row, decision, shares, value, cost)
+    shares, value, cost = (
+        np.concatenate([np.empty(0), *found[name]]) for name in ("shares", "value", "cost")
     )
     decided_on = np.array([each.decided_on for each in lines.schedule], dtype=object)
     table = pd.DataFrame(
@@ -174,7 +214,7 @@ def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.D
             "session": lines.dates[row],
             "symbol": pd.Series(np.array(lines.symbols, dtype=object)[number], dtype="str"),
             "shares": shares,
-            "price": np.divide(value, shares, out=np.zeros_like(value), where=shares != 0),
+            "price": value / shares,
             "value": value,
             "cost": cost,
         }
@@ -227,42 +267,56 @@ def _tax_bps(table: pd.DataFrame, lines: _Lines, costs: Costs) -> Floats:
 
 def _turnover(account: Account, decided: Indices, lines: _Lines) -> pd.Series:
     index = pd.DatetimeIndex([each.decided_on for each in lines.schedule], name="decided_on").as_unit("s")
-    before = account.wealth[decided, 0]
-    per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
-    return pd.Series(account.traded[:, 0] * per_wealth, index=index, name="turnover")
+    turned, count = np.zeros(len(decided)), len(lines.parts)
+    wealth = _mean(account.wealth[:, :count])
+    for tranche, part in enumerate(lines.parts):
+        before = wealth[decided[part]]
+        per_wealth = np.divide(0.5 / count, before, out=np.zeros_like(before), where=before > 0)
+        turned[part] = account.traded[: len(part), tranche] * per_wealth
+    return pd.Series(turned, index=index, name="turnover")
 
 
 def _waits(account: Account, lines: _Lines) -> pd.DataFrame:
-    """Return the orders of the first variant that had to wait."""
-    ours = [each for each in account.missed if each.variant == 0]
+    """Return the orders that had to wait."""
+    ours = [each for each in account.missed if each.variant < len(lines.parts)]
+    decisions = [lines.parts[each.variant][each.decision] for each in ours]
     return pd.DataFrame(
         {
             "session": lines.dates[[each.row for each in ours]],
             "symbol": pd.Series([lines.symbols[each.number] for each in ours], dtype="str"),
-            "decided_on": [lines.schedule[each.decision].decided_on for each in ours],
+            "decided_on": [lines.schedule[number].decided_on for number in decisions],
             "reason": pd.Series([each.reason for each in ours], dtype="str"),
         }
     )
 
 
-def _dividends(account: Account, tape: Tape, lines: _Lines) -> pd.DataFrame:
-    """Return what dividends paid, in units of the starting wealth."""
-    rows, symbols, values = [], [], []
-    for row, (numbers, paid) in sorted(tape.dividends.items()):
-        held = account.shares[account.event_of[row - 1], 0, numbers].copy()
+def _payments(account: Account, tape: Tape, lines: _Lines) -> pd.DataFrame:
+    """Return what dividends and delistings paid, in units of the starting wealth."""
+    rows: list[tuple[int, str, str, float]] = []
+    shares = account.shares[:, : len(lines.parts)].mean(axis=1)
+    for row, (numbers, paid) in tape.dividends.items():
+        held = shares[account.event_of[row - 1], numbers]
         if row in tape.splits:
             split = dict(zip(*(each.tolist() for each in tape.splits[row]), strict=True))
-            held *= [split.get(int(number), 1.0) for number in numbers]
-        for number, value in zip(numbers, held * paid, strict=True):
-            if value:
-                rows.append(row)
-                symbols.append(lines.symbols[number])
-                values.append(float(value))
+            held = held * [split.get(int(number), 1.0) for number in numbers]
+        rows += [
+            (row, lines.symbols[number], "dividend", float(value))
+            for number, value in zip(numbers, held * paid, strict=True)
+            if value
+        ]
+    for number in np.flatnonzero((tape.exit_row > 0) & (tape.exit_row < tape.rows)):
+        row = int(tape.exit_row[number])
+        held = shares[account.event_of[row - 1], number]
+        if held:
+            value = float(held * tape.price[row - 1, number] * tape.recovery[number])
+            rows.append((row, lines.symbols[number], "delisting", value))
+    rows.sort()
     return pd.DataFrame(
         {
-            "session": lines.dates[rows],
-            "symbol": pd.Series(symbols, dtype="str"),
-            "value": np.array(values, dtype=float),
+            "session": lines.dates[[row for row, *_ in rows]],
+            "symbol": pd.Series([symbol for _, symbol, _, _ in rows], dtype="str"),
+            "kind": pd.Series([kind for _, _, kind, _ in rows], dtype="str"),
+            "value": np.array([value for *_, value in rows], dtype=float),
         }
     )
 

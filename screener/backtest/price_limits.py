@@ -20,7 +20,8 @@ TOKYO = np.array(
     dtype=float,
 )  # fmt: skip
 # Shanghai and Shenzhen: ±10 %, STAR Market ±20 % (http://star.sse.com.cn/en/gettingstarted/features/trading), ChiNext
-# ±20 % since its reform of 2020-08-24 (date from memory). ST shares, ±5 %, and a listing's first days are not known here.
+# ±20 % since its reform of 2020-08-24 (date from memory). ST shares, ±5 %, and the first days of a listing are not
+# known here.
 CHINA, GROWTH_BOARDS, CHINEXT_REFORM = 0.10, ("688", "689"), np.datetime64("2020-08-24")
 CHINEXT = ("300", "301", "302")
 CLOSE_ENOUGH = 1e-6  # relative; prices pass through an exchange rate and back

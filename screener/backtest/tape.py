@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -135,8 +136,8 @@ def _actions(
 
 def _by_row(rows: Indices, numbers: Indices, values: Floats) -> ByRow:
     found: ByRow = {}
-    starts = np.flatnonzero(np.diff(rows, prepend=-1))  # the table is sorted by session
-    for begin, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+    edges = [*np.flatnonzero(np.diff(rows, prepend=-1)), len(rows)]  # the table is sorted by session
+    for begin, end in pairwise(edges):
         found[int(rows[begin])] = (numbers[begin:end], values[begin:end])
     return found
 

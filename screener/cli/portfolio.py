@@ -1,8 +1,7 @@
-"""`screener build` and `screener backtest`: what a theme holds, and what it would have done."""
+"""`screener build`: what a theme holds today."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from screener.cli.fundamentals import ask_fundamentals
-from screener.cli.options import JsonOption, parse_date, with_request
+from screener.cli.options import JsonOption, with_request
 from screener.cli.show import (
     Column,
     finish,
-    number,
     percent,
     print_banner,
     print_json,
@@ -25,10 +23,8 @@ from screener.cli.show import (
 
 if TYPE_CHECKING:
     from screener.api import BuildSettings, Market, Request, RiskReport
-    from screener.backtest.validity import Interval, Validity
     from screener.portfolio.build import Rebalance
     from screener.portfolio.orders import OrderList
-    from screener.report.model import ThemeResult
     from screener.universe.model import Theme, Universe
 
 MethodOption = Annotated[str, typer.Option("--method", help="Weighting method. [default: the theme's own]")]
@@ -47,11 +43,6 @@ BudgetOption = Annotated[
         "--budget", metavar="TEXT", help='A share of the risk: "segment mining = 30%". Implies risk_budgets.'
     ),
 ]
-RebalanceOption = Annotated[str, typer.Option("--rebalance", help="weekly, monthly or quarterly.")]
-CostOption = Annotated[
-    float, typer.Option("--cost-bps", min=0, help="Cost of trading, basis points of value.")
-]
-YearsOption = Annotated[int, typer.Option("--years", min=1, max=25, help="Years back from the as-of date.")]
 
 
 @with_request
@@ -102,14 +93,14 @@ def build(
     from screener.cli.orders import check_options, known_today, print_orders, read_files, write_orders
     from screener.report.tables import check_table_path
 
-    universe, (chosen,) = _themes(request, [theme], _Words(method, max_weight, limit, budget))
+    universe, (chosen,) = chosen_themes(request, [theme], Words(method, max_weight, limit, budget))
     check_options(chosen, views, fundamentals)
     settings = _index_settings(chosen, index_rule)
     to_file = orders is not None and str(orders) != "-"
     if orders is not None and to_file:
         check_table_path(orders, "--orders")
     shares, opinions = read_files(universe, holdings, views)
-    market = _load(request)
+    market = load(request)
     stated = None
     if fundamentals:
         members = universe.members(chosen, request.as_of)
@@ -136,37 +127,6 @@ def build(
     finish(market, quietly=as_json, stated=stated)
 
 
-@with_request
-def backtest(
-    request: Request,
-    themes: Annotated[list[str], typer.Argument(help="One or more themes.")],
-    method: MethodOption = "",
-    max_weight: CapOption = None,
-    limit: LimitOption = None,
-    budget: BudgetOption = None,
-    rebalance: RebalanceOption = "monthly",
-    cost_bps: CostOption = 15.0,
-    years: YearsOption = 5,
-    start: Annotated[
-        Any, typer.Option("--from", parser=parse_date, metavar="DATE", help="First decision.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Walk themes forward with costs. Example: screener backtest magnets recycling --source sample."""
-    from screener.api import BacktestSettings
-    from screener.api import backtest as run
-
-    settings = BacktestSettings(rebalance, cost_bps, years, start)
-    _, chosen = _themes(request, themes, _Words(method, max_weight, limit, budget))
-    market = _load(request)
-    results = [run(market, each, settings) for each in chosen]
-    if as_json:
-        print_json("backtest", market, {each.theme.key: _performance_record(each) for each in results})
-    else:
-        _print_performance(market, results, settings.frequency, cost_bps)
-    finish(market, quietly=as_json)
-
-
 def _index_settings(theme: Theme, rule: str) -> BuildSettings:
     """Return the settings of a build with the index rule asked for, which must be there."""
     from screener.api import BuildSettings
@@ -182,7 +142,7 @@ def _index_settings(theme: Theme, rule: str) -> BuildSettings:
     return BuildSettings(index_rule=rule)
 
 
-class _Words(NamedTuple):
+class Words(NamedTuple):
     """What is asked of a theme instead of, or beyond, its own words."""
 
     method: str
@@ -191,7 +151,7 @@ class _Words(NamedTuple):
     budgets: list[str] | None
 
 
-def _themes(request: Request, keys: list[str], words: _Words) -> tuple[Universe, list[Theme]]:
+def chosen_themes(request: Request, keys: list[str], words: Words) -> tuple[Universe, list[Theme]]:
     """Return each theme with the method and limits asked for. A typing error costs no download."""
     from screener.api import check_theme, theme_named
     from screener.universe.load import find_universe, load_universe
@@ -202,14 +162,15 @@ def _themes(request: Request, keys: list[str], words: _Words) -> tuple[Universe,
     return universe, [check_theme(universe, _with_words(theme_named(universe, key), words)) for key in keys]
 
 
-def _load(request: Request) -> Market:
+def load(request: Request) -> Market:
+    """Return the market of a request, with a progress bar."""
     from screener.api import load_market
 
     with progress("prices") as show:
         return load_market(request, show)
 
 
-def _with_words(theme: Theme, words: _Words) -> Theme:
+def _with_words(theme: Theme, words: Words) -> Theme:
     method = words.method or ("risk_budgets" if words.budgets else theme.method)
     if words.budgets and method != "risk_budgets":
         raise typer.BadParameter(f"{method} takes no risk budgets; leave out --method", param_hint="--budget")
@@ -270,89 +231,4 @@ def _rebalance_record(
         "volatility": rebalance.volatility,
         "limits_bound": list(rebalance.limits_bound),
         "rejected": dict(rebalance.rejected),
-    }
-
-
-def _print_performance(market: Market, results: list[ThemeResult], frequency: str, cost_bps: float) -> None:
-    print_banner(market)
-    columns = [
-        Column("Portfolio"),
-        Column("CAGR", 0, True),
-        Column("Vol", 0, True),
-        Column("Sharpe", 0, True),
-    ]
-    columns += [Column("Sortino", 5, True), Column("Max fall", 0, True), Column("Calmar", 6, True)]
-    columns += [Column("CVaR", 4, True), Column("Turnover", 3, True), Column("Cost", 2, True)]
-    columns += [Column("TE", 7, True), Column("IR", 1, True)]
-    rows = []
-    for each in results:
-        rows.append([each.theme.key, *_figures(each.performance)])
-        if each.benchmark_performance is not None:
-            rows.append([f"  {each.benchmark}", *_figures(each.benchmark_performance)])
-    print_table(columns, rows)
-    for each in results:
-        if each.note:
-            say(f"{each.theme.key}: {each.note}")
-        if each.performance is not None:
-            known = each.theme.known_from
-            hindsight = (
-                f"; before {known} it is hindsight" if known and each.performance.start < known else ""
-            )
-            say(f"{each.theme.key}: {each.performance.start} to {each.performance.end}{hindsight}")
-        if each.validity is not None:
-            _print_validity(each, each.validity)
-    say(f"Hypothetical, in {market.request.base}, {cost_bps:g} bps a trade; {frequency} rebalance,")
-    say("decided at one close and traded at the next.")
-
-
-def _print_validity(result: ThemeResult, validity: Validity) -> None:
-    """Say what the record proves, in the same words for every theme."""
-
-    def between(interval: Interval, signed: bool = True) -> str:
-        return f"{percent(interval.low, signed=signed)} to {percent(interval.high, signed=signed)}"
-
-    sharpe = f"{number(validity.sharpe_ratio.low)} to {number(validity.sharpe_ratio.high)}"
-    say(f"  90% bootstrap intervals: CAGR {between(validity.cagr)}, Sharpe {sharpe},")
-    say(f"  maximum drawdown {between(validity.maximum_drawdown, signed=False)}")
-    if validity.excess_cagr is not None:
-        say(f"  CAGR less that of {result.benchmark}: {between(validity.excess_cagr)}")
-    chance = percent(validity.probabilistic_sharpe, signed=False, digits=0)
-    needed = validity.minimum_track_record
-    enough = f"; for 95%: {needed:.1f} years" if math.isfinite(needed) else ""
-    say(f"  the true Sharpe is above 0 with {chance} after {validity.years:.1f} years{enough}")
-
-
-def _figures(p: Any) -> list[str]:
-    if p is None:
-        return ["—"] * 11
-    ratios = [
-        number(p.sharpe_ratio),
-        number(p.sortino_ratio),
-        percent(-p.maximum_drawdown),
-        number(p.calmar_ratio),
-    ]
-    risk = [percent(p.cvar_95, signed=False), percent(p.turnover_per_year, signed=False, digits=0)]
-    relative = [percent(p.cost_drag, signed=False, digits=2), percent(p.tracking_error, signed=False)]
-    return [
-        percent(p.cagr),
-        percent(p.volatility, signed=False),
-        *ratios,
-        *risk,
-        *relative,
-        number(p.information_ratio),
-    ]
-
-
-def _performance_record(result: ThemeResult) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "performance": None if result.performance is None else asdict(result.performance),
-        "benchmark": result.benchmark,
-        "benchmark_performance": None
-        if result.benchmark_performance is None
-        else asdict(result.benchmark_performance),
-        "validity": None if result.validity is None else asdict(result.validity),
-        "known_from": result.theme.known_from,
-        "note": result.note,
     }

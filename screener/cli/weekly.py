@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from screener.cli.backtest import CostOption, RebalanceOption, YearsOption
 from screener.cli.options import JsonOption, with_request
-from screener.cli.portfolio import CostOption, RebalanceOption, YearsOption
 from screener.cli.show import finish, number, percent, print_banner, print_json, progress, say
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def weekly(
         Path, typer.Option("--output", envvar="SCREENER_OUTPUT", help="Folder of the reports.")
     ] = Path("outputs"),
     rebalance: RebalanceOption = "monthly",
-    cost_bps: CostOption = 15.0,
+    cost_bps: CostOption = None,
     years: YearsOption = 5,
     as_json: JsonOption = False,
 ) -> None:

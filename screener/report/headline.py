@@ -19,8 +19,9 @@ from screener.report.words import UNKNOWN, change, instant, is_known, long_day, 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from screener.backtest.theme import ThemeResult
     from screener.report.blocks import Stage
-    from screener.report.model import ThemeResult, WeeklyInputs
+    from screener.report.model import WeeklyInputs
 
 
 def masthead(inputs: WeeklyInputs) -> Masthead:

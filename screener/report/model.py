@@ -11,16 +11,13 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from screener.backtest.engine import Backtest
-from screener.backtest.performance import Performance
-from screener.backtest.validity import Validity
+from screener.backtest.theme import ThemeResult
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
-from screener.portfolio.build import Rebalance
 from screener.report.blocks import Section
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
-from screener.universe.model import Theme, Universe
+from screener.universe.model import Universe
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +35,6 @@ class RunFacts:
     universe_hash: str
     prices_hash: str
     settings: Mapping[str, str]  # rebalance schedule, costs, method, lookback …
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class ThemeResult:
-    """One theme: today's portfolio, its backtest and how the benchmark did over the same days."""
-
-    theme: Theme
-    members: tuple[str, ...]
-    rebalance: Rebalance
-    backtest: Backtest | None  # None when there is too little history; `note` says why
-    performance: Performance | None
-    benchmark: str
-    benchmark_wealth: pd.Series | None  # aligned with backtest.wealth, starting at 1
-    benchmark_performance: Performance | None
-    note: str
-    validity: Validity | None = None  # how far the record can be trusted
 
 
 @dataclass(frozen=True, eq=False, slots=True)

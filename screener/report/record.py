@@ -14,7 +14,8 @@ from screener.report.sections.chain import stages_of
 from screener.report.standing import standing_of
 
 if TYPE_CHECKING:
-    from screener.report.model import ThemeResult, WeeklyInputs
+    from screener.backtest.theme import ThemeResult
+    from screener.report.model import WeeklyInputs
 
 SCHEMA = "screener.run/1"
 

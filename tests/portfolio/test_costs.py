@@ -72,6 +72,13 @@ def test_every_fault_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load_costs(file)
     said = "\n".join(error.value.problems)
-    for part in ("[commission]: bps", "[impact]: coefficient", "adv_usd = 0", "half_spread_bps", "mics", "since"):
+    for part in (
+        "[commission]: bps",
+        "[impact]: coefficient",
+        "adv_usd = 0",
+        "half_spread_bps",
+        "mics",
+        "since",
+    ):
         assert part in said
     assert "[fees] is not a table" in said

@@ -11,11 +11,12 @@ import pandas as pd
 
 from screener.backtest.engine import Backtest
 from screener.backtest.performance import Performance
+from screener.backtest.theme import ThemeResult
 from screener.backtest.validity import Interval, Validity
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
-from screener.report.model import RunFacts, ThemeResult, WeeklyInputs
+from screener.report.model import RunFacts, WeeklyInputs
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
 from screener.screening.supply_chain import supply_chain_columns

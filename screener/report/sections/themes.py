@@ -33,8 +33,9 @@ from screener.report.words import Wording, cell_text, day, number, percent, word
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
+    from screener.backtest.theme import ThemeResult
     from screener.backtest.validity import Interval, Validity
-    from screener.report.model import ThemeResult, WeeklyInputs
+    from screener.report.model import WeeklyInputs
 
 # How the statistics are written: as a share of wealth, as a signed change, or as a plain ratio.
 STATISTICS = {

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from screener.backtest.performance import Performance
-    from screener.report.model import ThemeResult, WeeklyInputs
+    from screener.backtest.theme import ThemeResult
+    from screener.report.model import WeeklyInputs
 
 
 def section(inputs: WeeklyInputs) -> Section:

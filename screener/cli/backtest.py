@@ -1,0 +1,305 @@
+"""`screener backtest`: what a theme would have done, beside what else could have been held."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screener.cli.options import JsonOption, parse_date, with_request
+from screener.cli.portfolio import (
+    BudgetOption,
+    CapOption,
+    LimitOption,
+    MethodOption,
+    Words,
+    chosen_themes,
+    load,
+)
+from screener.cli.show import Column, finish, number, percent, print_banner, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from screener.api import BacktestSettings, Market, Request
+    from screener.backtest.theme import ThemeResult
+    from screener.backtest.validity import Interval, Validity
+    from screener.universe.model import Universe
+
+RebalanceOption = Annotated[
+    str,
+    typer.Option(
+        "--rebalance",
+        metavar="WHEN",
+        help="weekly, weekly:WED, monthly, quarterly, every:10, drift:5%, screen.",
+    ),
+]
+CostOption = Annotated[
+    float | None,
+    typer.Option(
+        "--cost-bps", min=0, help="One cost for every trade, basis points. [default: by kind and exchange]"
+    ),
+]
+YearsOption = Annotated[int, typer.Option("--years", min=1, max=25, help="Years back from the as-of date.")]
+GROUPS = ("segment", "country", "currency", "name")
+MOST_ROWS = 12  # of names in an attribution
+
+
+@with_request
+def backtest(
+    request: Request,
+    themes: Annotated[list[str], typer.Argument(help="One or more themes.")],
+    method: MethodOption = "",
+    max_weight: CapOption = None,
+    limit: LimitOption = None,
+    budget: BudgetOption = None,
+    rebalance: RebalanceOption = "monthly",
+    screen: Annotated[
+        str, typer.Option("--screen", metavar="NAME", help="Members must pass this screen at each rebalance.")
+    ] = "",
+    tranches: Annotated[
+        int, typer.Option("--tranches", min=1, max=63, help="Parts that rebalance on staggered dates.")
+    ] = 1,
+    execution: Annotated[
+        str, typer.Option("--execution", help="close or open of each name's next session.")
+    ] = "close",
+    cost_bps: CostOption = None,
+    costs: Annotated[
+        Path | None, typer.Option("--costs", metavar="FILE", help="Costs by kind, like costs.toml.")
+    ] = None,
+    withholding: Annotated[
+        bool, typer.Option("--withholding", help="Dividends lose the tax their country keeps back.")
+    ] = False,
+    capital: Annotated[
+        float, typer.Option("--capital", min=1, help="Base currency; market impact depends on it.")
+    ] = 1_000_000.0,
+    years: YearsOption = 5,
+    start: Annotated[
+        Any, typer.Option("--from", parser=parse_date, metavar="DATE", help="First decision.")
+    ] = None,
+    attribution: Annotated[
+        str, typer.Option("--attribution", metavar="BY", help="segment, country, currency or name.")
+    ] = "",
+    trades: Annotated[
+        Path | None,
+        typer.Option("--trades", metavar="FILE", help="Write every trade: .csv, .parquet, .json."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Walk themes forward with costs. Example: screener backtest magnets recycling --source sample."""
+    from screener.api import BacktestSettings
+    from screener.api import backtest as run
+    from screener.backtest.theme import check_settings
+
+    settings = BacktestSettings(
+        rebalance, cost_bps, years, start, execution, capital, tranches, screen, withholding, costs
+    )
+    universe, chosen = chosen_themes(request, themes, Words(method, max_weight, limit, budget))
+    check_settings(list(universe.screens), settings)
+    _check_outputs(attribution, trades)
+    market = load(request)
+    results = [run(market, each, settings) for each in chosen]
+    if trades is not None:
+        _write_trades(trades, results, market)
+    if as_json:
+        print_json("backtest", market, {each.theme.key: _record(each, market) for each in results})
+    else:
+        _print(market, results, settings, attribution)
+        if trades is not None:
+            say(str(trades))
+    finish(market, quietly=as_json)
+
+
+def _check_outputs(attribution: str, trades: Path | None) -> None:
+    """Refuse what cannot be shown or written before anything is fetched."""
+    from screener.errors import UserError, unknown
+    from screener.report.tables import check_table_path
+
+    if attribution and attribution not in GROUPS:
+        raise UserError(unknown("--attribution", attribution, list(GROUPS)))
+    if trades is not None:
+        check_table_path(trades, "--trades")
+
+
+def _write_trades(path: Path, results: list[ThemeResult], market: Market) -> None:
+    """Write every trade in money: shares and values of the capital asked for."""
+    import pandas as pd
+
+    from screener.portfolio.costs import KINDS
+    from screener.report.tables import write_table
+
+    parts = []
+    for each in results:
+        if each.backtest is not None:
+            table = each.backtest.trades.copy()
+            table[["shares", "value", "cost", *KINDS]] *= each.backtest.capital
+            table.insert(0, "theme", each.theme.key)
+            parts.append(table)
+    if parts:
+        write_table(pd.concat(parts, ignore_index=True), path, market.panel.synthetic, "--trades")
+
+
+def _print(market: Market, results: list[ThemeResult], settings: BacktestSettings, attribution: str) -> None:
+    print_banner(market)
+    columns = [Column("Portfolio", flexible=True), Column("CAGR", 0, True), Column("Vol", 0, True)]
+    columns += [Column("Sharpe", 0, True), Column("Sortino", 5, True), Column("Max fall", 0, True)]
+    columns += [Column("Calmar", 6, True), Column("CVaR", 4, True), Column("Turnover", 3, True)]
+    columns += [Column("Cost", 2, True), Column("TE", 7, True), Column("IR", 1, True)]
+    rows = []
+    for each in results:
+        rows.append([each.theme.key, *_figures(each.performance)])
+        if each.since_known is not None:
+            rows.append([f"  since {each.theme.known_from}", *_figures(each.since_known)])
+        for other in each.comparisons:
+            # relative figures of a comparison are the theme's against it
+            figures = _figures(other.performance)
+            figures[-2:] = [percent(other.tracking_error, signed=False), number(other.information_ratio)]
+            rows.append([f"  {other.name}", *figures])
+    print_table(columns, rows)
+    for each in results:
+        _print_words(each)
+        if attribution and each.backtest is not None:
+            _print_attribution(market, each, attribution)
+    say(f"Hypothetical, in {market.request.base}; costs {settings.cost_words()};")
+    say(f"{settings.frequency} rebalance, decided at the end of a date,")
+    say(f"traded at each name's next {settings.execution}.")
+
+
+def _print_words(each: ThemeResult) -> None:
+    """Say what a record covers and what it proves."""
+    if each.note:
+        say(f"{each.theme.key}: {each.note}")
+    if each.performance is None or each.backtest is None:
+        return
+    known = each.theme.known_from
+    hindsight = f"; before {known} it is hindsight" if known and each.performance.start < known else ""
+    say(f"{each.theme.key}: {each.performance.start} to {each.performance.end}{hindsight}")
+    say(f"  trading cost {each.backtest.cost_bps:.1f} bps of the value traded on average")
+    if len(each.backtest.waits):
+        counts = each.backtest.waits["reason"].value_counts()
+        said = ", ".join(f"{count} for {reason}" for reason, count in counts.items())
+        say(f"  orders that had to wait a session: {said}")
+    say(f"  {each.survivorship}")
+    if each.validity is not None:
+        _print_validity(each, each.validity)
+
+
+def _print_attribution(market: Market, each: ThemeResult, by: str) -> None:
+    """Show what each group gave, adding up to the total return."""
+    from screener.backtest.attribution import attribute
+
+    assert each.backtest is not None
+    found = attribute(each.backtest, market.panel)
+    table = found.by(group_labels(market.universe, by))
+    columns = [Column(by.capitalize(), flexible=True)]
+    columns += [Column(str(kind).capitalize(), 0, True) for kind in [*table.columns, "total"]]
+    rows = [
+        [str(key), *(percent(float(value)) for value in [*row, row.sum()])]
+        for key, row in table.head(MOST_ROWS).iterrows()
+    ]
+    if len(table) > MOST_ROWS:
+        rest = table.iloc[MOST_ROWS:].sum()
+        rows.append([f"{len(table) - MOST_ROWS} others", *(percent(float(v)) for v in [*rest, rest.sum()])])
+    total = table.sum()
+    rows.append(["total return", *(percent(float(value)) for value in [*total, total.sum()])])
+    print_table(columns, rows)
+
+
+def group_labels(universe: Universe, by: str) -> dict[str, str]:
+    """Return each symbol's label in a grouping of GROUPS."""
+    from screener.market.currency import major_unit
+
+    return {
+        symbol: {
+            "segment": universe.segments[each.segment].label,
+            "country": each.domicile,
+            "currency": major_unit(each.currency)[0],
+            "name": symbol,
+        }[by]
+        for symbol, each in universe.instruments.items()
+    }
+
+
+def _print_validity(result: ThemeResult, validity: Validity) -> None:
+    """Say what the record proves, in the same words for every theme."""
+
+    def between(interval: Interval, signed: bool = True) -> str:
+        return f"{percent(interval.low, signed=signed)} to {percent(interval.high, signed=signed)}"
+
+    sharpe = f"{number(validity.sharpe_ratio.low)} to {number(validity.sharpe_ratio.high)}"
+    say(f"  90% bootstrap intervals: CAGR {between(validity.cagr)}, Sharpe {sharpe},")
+    say(f"  maximum drawdown {between(validity.maximum_drawdown, signed=False)}")
+    if validity.excess_cagr is not None:
+        say(f"  CAGR less that of {result.benchmark}: {between(validity.excess_cagr)}")
+    chance = percent(validity.probabilistic_sharpe, signed=False, digits=0)
+    needed = validity.minimum_track_record
+    enough = f"; for 95%: {needed:.1f} years" if math.isfinite(needed) else ""
+    say(f"  the true Sharpe is above 0 with {chance} after {validity.years:.1f} years{enough}")
+
+
+def _figures(p: Any) -> list[str]:
+    if p is None:
+        return ["—"] * 11
+    ratios = [
+        number(p.sharpe_ratio),
+        number(p.sortino_ratio),
+        percent(-p.maximum_drawdown),
+        number(p.calmar_ratio),
+    ]
+    risk = [percent(p.cvar_95, signed=False), percent(p.turnover_per_year, signed=False, digits=0)]
+    relative = [percent(p.cost_drag, signed=False, digits=2), percent(p.tracking_error, signed=False)]
+    return [
+        percent(p.cagr),
+        percent(p.volatility, signed=False),
+        *ratios,
+        *risk,
+        *relative,
+        number(p.information_ratio),
+    ]
+
+
+def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from screener.backtest.attribution import attribute
+    from screener.portfolio.costs import KINDS
+
+    run = result.backtest
+    more: dict[str, Any] = {}
+    if run is not None and result.membership is not None:
+        found = attribute(run, market.panel)
+        more = {
+            "costs": {kind: float(run.trades[kind].sum()) for kind in KINDS},
+            "cost_bps": run.cost_bps,
+            "waits": run.waits.to_dict("records"),
+            "membership": result.membership.to_dict("records"),
+            "attribution": {
+                by: found.by(group_labels(market.universe, by))
+                .rename_axis(by)
+                .reset_index()
+                .to_dict("records")
+                for by in GROUPS
+            },
+        }
+    return {
+        "performance": None if result.performance is None else asdict(result.performance),
+        "since_known": None if result.since_known is None else asdict(result.since_known),
+        "benchmark": result.benchmark,
+        "benchmark_performance": None
+        if result.benchmark_performance is None
+        else asdict(result.benchmark_performance),
+        "comparisons": {
+            each.name: {
+                "performance": asdict(each.performance),
+                "beta": each.beta,
+                "tracking_error": each.tracking_error,
+                "information_ratio": each.information_ratio,
+            }
+            for each in result.comparisons
+        },
+        "validity": None if result.validity is None else asdict(result.validity),
+        "survivorship": result.survivorship,
+        "known_from": result.theme.known_from,
+        "note": result.note,
+        **more,
+    }
