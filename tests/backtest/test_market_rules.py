@@ -1,0 +1,215 @@
+"""What an exchange allows: its hours, its price limits, its opens; and how a schedule may be followed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from screener.backtest.engine import Backtest, Plan, simulate
+from screener.backtest.performance import summarise
+from screener.backtest.price_limits import at_limit
+from screener.backtest.tape import Terms
+from screener.errors import UserError
+from screener.market.panel import PricePanel, Quotes
+from screener.portfolio.build import Rebalance
+from screener.portfolio.costs import Costs, load_costs
+
+WEEK = pd.DatetimeIndex(
+    ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08", "2026-01-09"], name="session"
+).as_unit("s")
+
+
+def rebalance(day: str, **weights: float) -> Rebalance:
+    series = pd.Series(dict(sorted(weights.items())), dtype=float)
+    return Rebalance(
+        "test", date.fromisoformat(day), "equal", series, 1 - float(series.sum()), series, 0.2, (), {}
+    )
+
+
+def panel_of(
+    prices: dict[str, list[float]], opens: dict[str, list[float]] | None = None, value: float = np.nan
+) -> PricePanel:
+    close = pd.DataFrame(prices, index=WEEK).sort_index(axis=1)
+    quotes = Quotes(
+        open=close * np.nan if opens is None else pd.DataFrame(opens, index=WEEK).sort_index(axis=1),
+        rates=pd.DataFrame({"USD ": 1.0}, index=WEEK),
+        rate_of=dict.fromkeys(close.columns, "USD "),
+        actions=pd.DataFrame({"session": WEEK[:0], "symbol": [], "dividend": [], "split": []}),
+    )
+    return PricePanel(close, close.notna(), close, close * 0 + value, "USD", WEEK[-1].date(), quotes=quotes)
+
+
+def flags(mic: str, symbol: str, price: float, before: float, day: str = "2026-01-06") -> tuple[bool, bool]:
+    days = np.array([day], dtype="datetime64[D]")
+    up, down = at_limit(mic, symbol, np.array([price]), np.array([before]), days)
+    return bool(up[0]), bool(down[0])
+
+
+def test_tokyos_limit_is_in_yen_by_the_price_of_the_day_before() -> None:
+    assert flags("XTKS", "6762.T", 1899.0, 1499.0) == (True, False)  # +400 is over +300
+    assert flags("XTKS", "6762.T", 1799.0, 1499.0) == (True, False)
+    assert flags("XTKS", "6762.T", 1798.0, 1499.0) == (False, False)
+    assert flags("XTKS", "6762.T", 1100.0, 1500.0) == (False, True)
+    assert flags("XTKS", "6762.T", 70.0, 99.0) == (False, False)
+    assert flags("XTKS", "6762.T", 69.0, 99.0) == (False, True)
+
+
+def test_chinas_limit_is_a_share_of_the_price_by_board_and_rounded_to_the_fen() -> None:
+    assert flags("XSHG", "600111.SS", 11.06, 10.05) == (True, False)  # 11.055 is rounded up
+    assert flags("XSHG", "600111.SS", 11.05, 10.05) == (False, False)
+    assert flags("XSHG", "688122.SS", 11.06, 10.05) == (False, False)
+    assert flags("XSHG", "688122.SS", 12.06, 10.05) == (True, False)
+    assert flags("XSHE", "300748.SZ", 9.0, 10.0, "2020-08-21") == (False, True)
+    assert flags("XSHE", "300748.SZ", 9.0, 10.0, "2020-08-24") == (False, False)
+
+
+def test_elsewhere_there_is_no_limit() -> None:
+    assert flags("XNYS", "MP", 500.0, 10.0) == (False, False)
+
+
+def test_nobody_buys_at_the_upper_limit_and_the_order_waits() -> None:
+    panel = panel_of({"T": [1000.0, 1300.0, 1350.0, 1350.0, 1350.0]})
+    schedule = [rebalance("2026-01-05", T=1.0)]
+    got = simulate(schedule, panel, Costs(), Terms(mics={"T": "XTKS"}))
+    assert got.trades[["session", "price"]].to_numpy().tolist() == [[pd.Timestamp("2026-01-07"), 1350.0]]
+    assert got.waits["reason"].to_list() == ["price limit"]
+    # whoever holds it may sell there
+    held = [rebalance("2026-01-05", T=1.0), rebalance("2026-01-06")]
+    panel = panel_of({"T": [1000.0, 1000.0, 1300.0, 1200.0, 1200.0]})
+    sold = simulate(held, panel, Costs(), Terms(mics={"T": "XTKS"}))
+    assert sold.trades["price"].to_list() == [1000.0, 1300.0]
+
+
+def test_nobody_sells_at_the_lower_limit() -> None:
+    panel = panel_of({"T": [1500.0, 1500.0, 1100.0, 1000.0, 1000.0]})
+    schedule = [rebalance("2026-01-05", T=1.0), rebalance("2026-01-06")]
+    got = simulate(schedule, panel, Costs(), Terms(mics={"T": "XTKS"}))
+    assert got.trades["price"].to_list() == [1500.0, 1000.0]
+
+
+def test_at_the_open_an_order_is_sized_on_what_was_known_the_evening_before() -> None:
+    panel = panel_of(
+        {"A": [10.0, 12.0, 12.0, 12.0, 12.0], "B": [10.0, 20.0, 20.0, 20.0, 20.0]},
+        {"A": [10.0, 11.0, 12.0, 12.0, 12.0], "B": [10.0, 10.0, np.nan, 20.0, 20.0]},
+    )
+    schedule = [rebalance("2026-01-05", A=0.5, B=0.5), rebalance("2026-01-06", A=1.0)]
+    got = simulate(schedule, panel, Costs(), Terms(execution="open"))
+    assert got.trades["price"].to_list() == [11.0, 10.0, 12.0, 20.0]
+    assert got.trades["session"].dt.day.to_list() == [6, 6, 8, 8]  # B had no open on the 7th
+    # bought at the open for a half each, worth the close that evening
+    assert got.wealth.iloc[1] == pytest.approx(0.5 / 11 * 12 + 0.5 / 10 * 20)
+
+
+def test_without_opens_execution_at_the_open_is_refused() -> None:
+    panel = replace(panel_of({"A": [10.0] * 5}), quotes=None)
+    with pytest.raises(UserError, match="no opens"):
+        simulate([rebalance("2026-01-05", A=1.0)], panel, Costs(), Terms(execution="open"))
+    with pytest.raises(UserError, match="noon"):
+        Terms(execution="noon")
+
+
+def test_tokyo_is_sized_before_new_york_has_closed_and_new_york_after_tokyo_has() -> None:
+    """Both fill on the 7th. N doubles that day: Tokyo cannot know it yet, New York knows what Tokyo did."""
+    prices = {"N": [10.0, 10.0, 20.0, 20.0, 20.0], "T": [10.0, 10.0, 10.0, 10.0, 10.0]}
+    schedule = [rebalance("2026-01-05", N=0.5), rebalance("2026-01-06", N=0.5, T=0.5)]
+    terms = Terms(mics={"N": "XNYS", "T": "XTKS"})
+    got = simulate(schedule, panel_of(prices), Costs(), terms)
+    bought = got.trades[(got.trades["symbol"] == "T")]
+    assert bought["value"].to_list() == pytest.approx([0.5])  # half of 1, not of 1.5
+
+
+def test_tranches_are_the_mean_of_portfolios_that_follow_their_own_dates() -> None:
+    rng = np.random.default_rng(3)
+    prices = {name: list(10 * np.cumprod(1 + rng.normal(0, 0.05, 5))) for name in "ABC"}
+    days = ["2026-01-05", "2026-01-06", "2026-01-07", "2026-01-08"]
+    schedule = [rebalance(day, **dict(zip("ABC", rng.dirichlet(np.ones(3)), strict=True))) for day in days]
+    panel, costs = panel_of(prices, value=1e6), load_costs()
+    whole = simulate(schedule, panel, costs, Terms(), Plan(tranche_of=(0, 1, 0, 1)))
+    parts = [simulate(schedule[first::2], panel, costs, Terms(capital=5e5)) for first in (0, 1)]
+    alone = pd.concat([each.wealth for each in parts], axis=1).fillna(1.0).mean(axis=1)
+    np.testing.assert_allclose(whole.wealth, alone, rtol=0, atol=1e-15)
+    assert len(whole.trades) == sum(len(each.trades) for each in parts)
+    kinds = whole.trades[["commission", "half-spread", "currency", "tax", "impact"]].sum(axis=1)
+    np.testing.assert_allclose(kinds, whole.trades["cost"], rtol=0, atol=1e-15)
+    reconciled = whole.cash + (whole.shares * whole.prices).sum(axis=1)
+    np.testing.assert_allclose(reconciled, whole.wealth, rtol=0, atol=1e-14)
+
+
+def test_a_decision_inside_the_band_is_not_traded() -> None:
+    prices = {"A": [10.0, 10.0, 10.5, 20.0, 20.0], "B": [10.0] * 5}
+    schedule = [
+        rebalance("2026-01-05", A=0.5, B=0.5),
+        rebalance("2026-01-07", A=0.5, B=0.5),  # 51.2 % against 50 %
+        rebalance("2026-01-08", A=0.5, B=0.5),  # 66.7 % against 50 %
+    ]
+    got = simulate(schedule, panel_of(prices), Costs(), Terms(), Plan(band=0.05))
+    assert got.turnover.to_list() == pytest.approx([0.5, 0.0, 1 / 6])
+    assert sorted(set(got.trades["session"].dt.day)) == [6, 9]
+
+
+def test_impact_grows_with_the_capital_and_is_told_by_kind() -> None:
+    rng = np.random.default_rng(0)
+    index = pd.bdate_range("2025-01-01", periods=120, name="session").as_unit("s")
+    close = pd.DataFrame({"A": 10 * np.exp(np.cumsum(rng.normal(0, 0.02, 120)))}, index=index)
+    panel = PricePanel(close, close.notna(), close, close * 0 + 1e6, "USD", index[-1].date())
+    series = pd.Series({"A": 1.0})
+    schedule = [Rebalance("t", index[100].date(), "equal", series, 0.0, series, 0.2, (), {})]
+    small, large = (simulate(schedule, panel, load_costs(), Terms(capital=capital)) for capital in (1e4, 1e6))
+    daily = np.sqrt((close["A"].pct_change().iloc[101 - 63 : 101] ** 2).mean())
+    value = float(large.trades["value"].iloc[0])
+    assert large.trades["impact"].iloc[0] == pytest.approx(value * 0.5 * daily * np.sqrt(value * 1e6 / 1e6))
+    assert large.trades["half-spread"].iloc[0] == pytest.approx(value * 20e-4)  # a million dollars a day
+    ratio = large.trades["impact"].iloc[0] / small.trades["impact"].iloc[0]
+    assert ratio == pytest.approx((value / small.trades["value"].iloc[0]) ** 1.5 * 10)
+
+
+def following_new_york(shared_prices: Path, execution: str) -> tuple[float, float]:
+    """The Sharpe ratio of five Tokyo names held after SPY rose, and of holding them always; local currency."""
+    names = ["4063.T", "6762.T", "6902.T", "6981.T", "8035.T"]
+    frames = {
+        symbol: pd.read_csv(shared_prices / "2026" / f"{symbol}.csv", index_col="date", parse_dates=["date"])
+        for symbol in [*names, "SPY"]
+    }
+    both = pd.DataFrame({symbol: each["close"] for symbol, each in frames.items()})
+    both = both[(both.index >= "2021-07-01") & (both.index <= "2026-07-10")]
+    both.index = pd.DatetimeIndex(both.index, name="session").as_unit("s")
+    opens = pd.DataFrame({symbol: frames[symbol].get("open") for symbol in names}, index=both.index)
+    close, traded = both[names].ffill(), both[names].notna()
+    quotes = Quotes(
+        open=opens.where(traded),
+        rates=pd.DataFrame({"JPY XTKS": 1.0}, index=both.index),
+        rate_of=dict.fromkeys(names, "JPY XTKS"),
+        actions=pd.DataFrame({"session": both.index[:0], "symbol": [], "dividend": [], "split": []}),
+    )
+    panel = PricePanel(close, traded, close, close * np.nan, "JPY", both.index[-1].date(), quotes=quotes)
+    rose = both["SPY"].dropna().pct_change() > 0
+    equal = pd.Series(0.2, index=pd.Index(names))
+    nothing = equal.iloc[:0]
+
+    def run(chosen: pd.Series) -> Backtest:
+        schedule = [
+            Rebalance(
+                "trap", day.date(), "equal", equal if up else nothing, 0.0 if up else 1.0, equal, 0.2, (), {}
+            )
+            for day, up in chosen.items()
+            if day >= close.dropna().index[1]
+        ]
+        return simulate(
+            schedule, panel, Costs(), Terms(mics=dict.fromkeys(names, "XTKS"), execution=execution)
+        )
+
+    followed, always = run(rose), run(rose | True)
+    return summarise(followed.wealth).sharpe_ratio, summarise(always.wealth).sharpe_ratio
+
+
+@pytest.mark.parametrize("execution", ["close", "open"])
+def test_on_real_prices_new_yorks_sign_is_worth_little_in_tokyo(shared_prices: Path, execution: str) -> None:
+    """Traded at the close of the same date it would print a Sharpe ratio of about 5 (peers do)."""
+    followed, always = following_new_york(shared_prices, execution)
+    assert followed < 1.5
+    assert 0.8 < always < 1.6
