@@ -90,12 +90,13 @@ def attribute(
 
     Source of the linking: Carino (1999), eq. 5: weights k_t / k, k_t = ln(1 + r_t) / r_t, k = ln(1 + R) / R.
     """
-    wealth = run.wealth
-    start, end = start or wealth.index[0], end or wealth.index[-1]
-    inside = np.asarray((wealth.index > start) & (wealth.index <= end))
-    levels = wealth[(wealth.index >= start) & (wealth.index <= end)].to_numpy()
-    total = float(levels[-1] / levels[0] - 1.0) if len(levels) else 0.0
-    returns = levels[1:] / levels[:-1] - 1.0
+    dates, levels = pd.DatetimeIndex(run.wealth.index), run.wealth.to_numpy()
+    # from the last close on or before `start`
+    first = 0 if start is None else max(int(dates.searchsorted(start, side="right")) - 1, 0)
+    last = len(dates) if end is None else int(dates.searchsorted(end, side="right"))
+    inside = slice(first + 1, max(last, first + 1))
+    returns = levels[inside] / levels[first : inside.stop - 1] - 1.0
+    total = float(levels[inside.stop - 1] / levels[first] - 1.0)
     weight = carino_weights(returns, total)
     parts = session_contributions(run, panel)
     names = pd.DataFrame({kind: weight @ part.to_numpy()[inside] for kind, part in parts.items()})

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from screener.backtest.engine import Backtest, decide_schedule, simulate
 from screener.backtest.performance import summarise
 from screener.backtest.schedule import rebalance_dates
+from screener.backtest.tape import Terms
 from screener.market.panel import PricePanel
 from screener.portfolio.build import BuildSettings, Rebalance, build
 from screener.portfolio.costs import Costs
@@ -54,7 +55,12 @@ def run(panel: PricePanel, method: str) -> Backtest:
         return build(theme, MEMBERS, panel.until(day), BuildSettings(min_history_weeks=26))
 
     dates = rebalance_dates(panel.sessions, "monthly", start=date(2024, 8, 1))
-    return simulate(decide_schedule(dates, decide), panel, Costs(15), {"S4": (date(2025, 5, 2), 0.3)})
+    return simulate(
+        decide_schedule(dates, decide),
+        panel,
+        Costs.flat(15),
+        Terms(recoveries={"S4": (date(2025, 5, 2), 0.3)}),
+    )
 
 
 WHOLE = {method: run(PANEL, method) for method in METHODS}
@@ -119,7 +125,7 @@ def sharpe_of_following_new_york(seed: int) -> tuple[float, float]:
         return Rebalance("trap", day, "", weights, 1.0 - float(weights.sum()), weights, 0.2, (), {})
 
     schedule = decide_schedule(list(index.date[1:-1]), decide)
-    here = simulate(schedule, panel_of(prices, prices.notna()), Costs(0), {}).wealth
+    here = simulate(schedule, panel_of(prices, prices.notna()), Costs.flat(0)).wealth
     same_close = pd.Series(np.cumprod(1 + np.r_[0.0, (new_york > 0)[1:-1] * tokyo[2:]]), index=index[1:])
     return summarise(here).sharpe_ratio, summarise(same_close).sharpe_ratio
 

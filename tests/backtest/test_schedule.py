@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from screener.backtest.schedule import rebalance_dates
+from screener.backtest.schedule import parse_schedule, rebalance_dates, staggered_dates
 from screener.errors import UserError
 
 SESSIONS = pd.bdate_range("2025-01-02", "2026-07-08").as_unit("s")
@@ -57,6 +57,59 @@ def test_a_week_that_ends_with_a_holiday_is_decided_before_it() -> None:
     assert rebalance_dates(easter[easter <= "2025-04-17"], "weekly")[-1] == date(2025, 4, 11)
 
 
-def test_an_unknown_frequency_is_refused() -> None:
-    with pytest.raises(UserError, match="did you mean 'monthly'"):
-        rebalance_dates(SESSIONS, "montly")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "montly",
+        "weekly:SAT",
+        "every:0",
+        "every:x",
+        "drift:5",
+        "drift:0%",
+        "drift:100%",
+        "screen:x",
+        "monthly:1",
+    ],
+)
+def test_a_schedule_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=f"'{text}' is not a schedule; it may be weekly"):
+        rebalance_dates(SESSIONS, text)
+
+
+def test_a_week_may_end_on_any_weekday() -> None:
+    dates = rebalance_dates(SESSIONS, "weekly:WED", start=date(2026, 6, 1))
+    assert {day.weekday() for day in dates} == {2}
+    holiday = SESSIONS.drop(pd.DatetimeIndex(["2026-06-10"]))
+    assert date(2026, 6, 9) in rebalance_dates(holiday, "weekly:WED")
+
+
+def test_every_nth_session_is_counted_from_the_start() -> None:
+    dates = rebalance_dates(SESSIONS, "every:3", start=date(2026, 6, 1), end=date(2026, 6, 12))
+    assert [day.day for day in dates] == [1, 4, 9, 12]
+
+
+def test_an_offset_is_in_sessions_and_never_passes_the_end() -> None:
+    later = rebalance_dates(SESSIONS, "monthly", start=date(2026, 5, 29), end=date(2026, 7, 1), offset=2)
+    assert later == [date(2026, 6, 2)]
+
+
+def test_a_drift_schedule_looks_weekly_and_trades_beyond_its_band() -> None:
+    rule = parse_schedule("drift:2.5%")
+    assert rule.band == pytest.approx(0.025)
+    assert rebalance_dates(SESSIONS, rule) == rebalance_dates(SESSIONS, "weekly")
+
+
+def test_tranches_spread_over_the_period_and_share_no_date() -> None:
+    dates, tranches = staggered_dates(
+        SESSIONS, parse_schedule("monthly"), 3, start=date(2026, 1, 1), end=date(2026, 6, 30)
+    )
+    assert dates == sorted(set(dates))
+    assert set(tranches) == {0, 1, 2}
+    month_ends = [day for day, number in zip(dates, tranches, strict=True) if number == 0]
+    assert month_ends == rebalance_dates(SESSIONS, "monthly", start=date(2026, 1, 1), end=date(2026, 6, 30))
+    assert tranches[:6] == (1, 2, 0, 1, 2, 0)
+
+
+def test_more_tranches_than_sessions_in_a_period_are_refused() -> None:
+    with pytest.raises(UserError, match="room for 1 to 5"):
+        staggered_dates(SESSIONS, parse_schedule("weekly"), 6, start=date(2026, 1, 1), end=date(2026, 6, 30))

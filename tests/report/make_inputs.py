@@ -16,6 +16,7 @@ from screener.backtest.validity import Interval, Validity
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
+from screener.portfolio.costs import Costs
 from screener.report.model import RunFacts, WeeklyInputs
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
@@ -232,11 +233,15 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
         (rebalance,),
         wealth / wealth.iloc[0],
         wealth / wealth.iloc[0] * 1.01,
-        pd.DataFrame(),
-        pd.Series(dtype=float),
-        pd.DataFrame(),
-        pd.Series(dtype=float),
-        15.0,
+        shares=pd.DataFrame(),
+        prices=pd.DataFrame(),
+        cash=pd.Series(dtype=float),
+        trades=pd.DataFrame({"value": [1.0], "cost": [0.0015]}),
+        turnover=pd.Series(dtype=float),
+        waits=pd.DataFrame(),
+        payments=pd.DataFrame(),
+        costs=Costs.flat(15),
+        capital=1e6,
     )
     return ThemeResult(
         universe.themes[key],
