@@ -118,7 +118,7 @@ def simulate(
     tape = make_tape(panel, symbols, start, terms, costs)
     rates = make_rates(panel, symbols, tape, terms, costs)
     decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in schedule]))
-    targets = _targets(schedule, symbols)
+    targets = target_weights(schedule, symbols)
     parts = plan.parts(len(schedule))
     root = len(parts) ** -0.5  # each tranche trades its share of the capital
     net = [Variant(decided[part], targets[part], impact_scale=root, band=plan.band) for part in parts]
@@ -167,7 +167,7 @@ def _check(schedule: Sequence[Rebalance], panel: PricePanel) -> None:
         raise ValueError(f"the panel has no {', '.join(sorted(missing))}")
 
 
-def _targets(schedule: Sequence[Rebalance], symbols: list[str]) -> Floats:
+def target_weights(schedule: Sequence[Rebalance], symbols: list[str]) -> Floats:
     """Return D × N target weights."""
     place = {symbol: at for at, symbol in enumerate(symbols)}
     targets = np.zeros((len(schedule), len(symbols)))
