@@ -275,7 +275,7 @@ def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
             "membership": result.membership.to_dict("records"),
             "attribution": {
                 by: found.by(group_labels(market.universe, by))
-                .rename_axis(by)
+                .rename_axis("group")
                 .reset_index()
                 .to_dict("records")
                 for by in GROUPS
