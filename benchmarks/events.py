@@ -3,8 +3,8 @@
 Names on four exchanges with real sessions, holidays and closing hours; news of a day reaches Asia, Europe and
 America in three parts. The world, the stage and each name have news of their own, drawn from Student's t with 5
 degrees of freedom times a volatility that clusters (GARCH(1,1), 0.08 and 0.90; one for the world, one for each
-name and stage). All names of a stage share the event's date and, through the stage's news, the surprise. With `shock` every
-name moves by that much in the first session that could react.
+name and stage). All names of a stage share the event's date and, through the stage's news, the surprise. With
+`shock` every name moves by that much in the first session that could react.
 """
 
 from __future__ import annotations

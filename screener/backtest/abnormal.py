@@ -212,9 +212,7 @@ def _measure_one(one: Series, places: Ints, settings: StudySettings, result: Abn
     errors = np.where(usable, y - np.einsum("bki,bi->bk", x, slopes), 0.0)
     deviation = np.sqrt((errors**2).sum(axis=1) / (count - terms))
     moved = deviation > 0  # a price that never moved has no scale to be abnormal on
-    who, slopes, inverse, errors, usable = (
-        each[moved] for each in (who, slopes, inverse, errors, usable)
-    )
+    who, slopes, inverse, errors, usable = (each[moved] for each in (who, slopes, inverse, errors, usable))
     deviation, count = deviation[moved], count[moved]
     result.known[who, column], result.observations[who, column] = True, count
     result.deviation[who, column] = deviation

@@ -76,7 +76,12 @@ def _correlation(a: Floats, b: Floats, in_a: Floats, in_b: Floats) -> Floats:
 
 
 def group_tests(
-    abnormal: Abnormal, together: Correlations, inside: Bools, windows: Sequence[Window], *, ranks: bool = True
+    abnormal: Abnormal,
+    together: Correlations,
+    inside: Bools,
+    windows: Sequence[Window],
+    *,
+    ranks: bool = True,
 ) -> GroupTests:
     """Test the average of a group. inside: N, who belongs to it. ranks: the rank test, the slowest of the three.
 
@@ -93,6 +98,7 @@ def group_tests(
     """
     columns = np.flatnonzero(inside)
     cars, spread = abnormal.cars[:, columns], abnormal.spread[:, columns]
+    same = together.same[:, columns[:, None], columns]
     deviation, observations = abnormal.deviation[:, columns], abnormal.observations[:, columns]
     b, w = cars.shape[0], len(windows)
     found = GroupTests(np.zeros((b, w), dtype=np.int64), *(np.full((b, w), np.nan) for _ in range(9)))
@@ -119,7 +125,8 @@ def group_tests(
                 scar = cars[row, chosen, at] / scale[row, chosen]
                 z = abnormal.residuals[row][:, columns[chosen]]
                 alive = abnormal.alive[row][:, columns[chosen]]
-                found.rank[row, at] = generalised_rank_t(np.where(alive, z, np.nan), scar)
+                widening = rho[row][np.ix_(chosen, chosen)].sum() / same[row][np.ix_(chosen, chosen)].sum()
+                found.rank[row, at] = generalised_rank_t(np.where(alive, z, np.nan), scar, widening)
     return found
 
 
@@ -148,23 +155,24 @@ def bmp_statistic(mean: Floats, deviation: Floats, correlation: Floats, n: Float
     return np.asarray(mean * np.sqrt(n) / deviation * np.sqrt((1.0 - r) / (1.0 + (n - 1.0) * r)))
 
 
-def generalised_rank_t(residuals: Floats, scars: Floats) -> float:
+def generalised_rank_t(residuals: Floats, scars: Floats, widening: float = 1.0) -> float:
     """Return the generalised rank t-statistic (Kolari & Pynnönen 2011, eq. 11–15).
 
     residuals: T × n standardised, NaN where there is none; scars: n. T − 1 degrees of freedom, for T of residuals.
+    widening: variance of the names' mean over the window, over what its sessions would give one by one. The
+    variance of a day's mean rank is summed pair by pair: days on which an exchange was shut would bias the paper's
+    sum over days, because fewer names average to more.
     """
     values = np.vstack((residuals, scars))
     there = np.isfinite(values)
     order = np.argsort(np.argsort(np.where(there, values, np.inf), axis=0), axis=0) + 1.0
     u = np.where(there, order / (there.sum(axis=0) + 1.0) - 0.5, 0.0)
-    n = there.sum(axis=1)
-    used = n > 0
-    mean, n = u[used].sum(axis=1) / n[used], n[used]
-    days = len(mean)
-    deviation = np.sqrt((n / n[-1] * mean**2).sum() / days)
-    if not deviation > 0:
+    shared = there.T.astype(float) @ there
+    variance = float((u.T @ u / np.maximum(shared, 1.0)).mean()) * widening
+    if not variance > 0:
         return float("nan")
-    z = float(mean[-1] / deviation)
+    days = int(there.any(axis=1).sum())
+    z = float(u[-1].mean()) / float(np.sqrt(variance))
     left = days - 1 - z**2
     return z * float(np.sqrt((days - 2) / left)) if left > 0 else float("nan")
 
@@ -214,7 +222,10 @@ def pool(tests: GroupTests, rows: Ints, at: int, shared: Floats) -> Pooled:
         correlation = float(across.sum()) / (total * (total - 1))
         bmp = float(
             bmp_statistic(
-                np.array(mean), np.sqrt(np.array(squares / (total - 1))), np.array(correlation), np.array(total)
+                np.array(mean),
+                np.sqrt(np.array(squares / (total - 1))),
+                np.array(correlation),
+                np.array(total),
             )
         )
     ranks = tests.rank[rows, at]
