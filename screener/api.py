@@ -24,6 +24,14 @@ from pathlib import Path
 import pandas as pd
 
 from screener.backtest.engine import Backtest, benchmark_wealth, decide_schedule, simulate
+from screener.backtest.event_study import (
+    EventStudy,
+    Selection,
+    StudySettings,
+    chosen_events,
+    event_study,
+    event_table,
+)
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
 from screener.backtest.validity import assess
@@ -49,6 +57,7 @@ from screener.portfolio.explain import RiskReport, explain_rebalance
 from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
+from screener.report.event_chart import draw_events
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.check import screen_problems
@@ -60,6 +69,7 @@ from screener.universe.model import Instrument, Theme, Universe, theme_named
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "EventStudy",
     "Known",
     "Market",
     "Position",
@@ -68,7 +78,9 @@ __all__ = [
     "Request",
     "RiskReport",
     "ScreenSettings",
+    "Selection",
     "Stated",
+    "StudySettings",
     "ThemeResult",
     "WeeklyOutcome",
     "backtest",
@@ -76,7 +88,11 @@ __all__ = [
     "check_screen",
     "check_theme",
     "check_universe",
+    "chosen_events",
     "default_store",
+    "draw_events",
+    "event_study",
+    "event_table",
     "explain",
     "export_prices",
     "import_prices",

@@ -40,6 +40,7 @@ class StudySettings:
     fewest: int = 60  # a name with fewer of them is left out
     placebos: int = 500  # dates away from events
     seed: int = 0
+    assumed_time: str = "00:00"  # local, for an event of which only the day is known
 
     def __post_init__(self) -> None:
         wrong = [each for each in self.windows if not -self.gap <= each[0] <= each[1] <= 60]

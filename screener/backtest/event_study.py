@@ -7,7 +7,7 @@ studied, who stood where on the chain, and what happened at dates on which nothi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 
@@ -21,13 +21,23 @@ from screener.backtest.event_world import EVERY_NAME, FEWEST_PLACEBOS, World, in
 from screener.errors import raise_all, unknown
 from screener.market.load import Market
 from screener.market.sessions import city_of
-from screener.universe.model import SupplyEvent
+from screener.universe.model import SupplyEvent, Universe
 
-__all__ = ["EVERY_NAME", "EventStudy", "Selection", "StudySettings", "chosen_events", "event_study", "label"]
+__all__ = [
+    "EVERY_NAME",
+    "EventStudy",
+    "Selection",
+    "StudySettings",
+    "chosen_events",
+    "event_study",
+    "event_table",
+    "label",
+]
 SEGMENT_COLUMNS = (
     *("event", "kind", "segment", "affected", "window", "names", "left_out", "caar", "error", "t", "p"),
     *("bmp", "bmp_p", "rank", "rank_p", "placebo_p", "placebos"),
 )
+FIRST_SESSIONS = 5  # of a recent event, for a report
 KIND_COLUMNS = (
     *("kind", "segment", "window", "events", "name_events", "caar", "error", "low", "high", "t", "p"),
     *("bmp", "bmp_p", "rank", "rank_p", "placebo_p"),
@@ -68,9 +78,8 @@ class EventStudy:
     paths: pd.DataFrame
 
 
-def chosen_events(market: Market, selection: Selection) -> tuple[SupplyEvent, ...]:
+def chosen_events(universe: Universe, selection: Selection) -> tuple[SupplyEvent, ...]:
     """Return the events wanted, by day. Raises UserError for words that the universe does not know."""
-    universe = market.universe
     known = {each.key: each for each in universe.events}
     kinds = sorted({each.kind for each in universe.events})
     raise_all(
@@ -100,7 +109,7 @@ def event_study(
     Raises UserError for unknown words, and ScreenerError when the benchmark has no prices.
     """
     selection, settings = selection or Selection(), settings or StudySettings()
-    events = chosen_events(market, selection)
+    events = chosen_events(market.universe, selection)
     world = World(market, settings, selection.segments)
     left_out = {each.key: why for each in events if (why := world.why_not(each))}
     left_out |= world.without_names([each for each in events if each.key not in left_out])
@@ -124,7 +133,7 @@ class _Run:
 
     def __init__(self, world: World, events: Sequence[SupplyEvent]) -> None:
         self.world, self.events = world, events
-        self.places: Ints = reactions(world.series, instants_of(events))
+        self.places: Ints = reactions(world.series, instants_of(events, world.settings))
         self.abnormal = measure(world.series, self.places, world.settings)
         self.tests = world.tests(self.abnormal)
         self.windows = [label(each) for each in world.settings.windows]
@@ -281,3 +290,36 @@ def _interval(caars: Floats, error: float, degrees: float) -> tuple[float, float
     if e >= 3:
         half = max(half, float(stats.t.isf(0.025, e - 1)) * float(caars.std(ddof=1)) / np.sqrt(e))
     return float(caars.mean()) - half, float(caars.mean()) + half
+
+
+def event_table(market: Market, since: date, settings: StudySettings | None = None) -> pd.DataFrame:
+    """Return what recent events did at first, for a report: a row an event since a date and segment it names.
+
+    Columns: event, day, title, title_ja, kind, segment, first and last (sessions that could react first, over
+    exchanges), names, caar and p in that session, caar_so_far, sessions (how many there are so far, up to five), and
+    note: why it was not studied. Without placebo dates, which a report does not wait for.
+    """
+    settings = replace(
+        settings or StudySettings(), windows=tuple((0, last) for last in range(FIRST_SESSIONS)), placebos=0
+    )
+    study = event_study(market, Selection(since=since), settings)
+    rows = []
+    for event in study.events:
+        if event.day > market.request.as_of:
+            continue
+        facts = (event.key, event.day, event.title, event.title_ja, event.kind)
+        note = study.left_out.get(event.key, "")
+        seen = study.segments[(study.segments["event"] == event.key) & study.segments["affected"]]
+        when = study.sessions.loc[study.sessions["event"] == event.key, "session"]
+        spread = (when.min(), when.max()) if len(when) else (None, None)
+        if note or not len(seen):
+            rows.append((*facts, "", *spread, 0, *(float("nan"),) * 3, 0, note or "no name at its stages"))
+            continue
+        for segment, group in seen.groupby("segment", sort=False):
+            known = group[group["caar"].notna()]
+            day = group.iloc[0]
+            so_far = float(known["caar"].iloc[-1]) if len(known) else float("nan")
+            reacted = (int(day["names"]), float(day["caar"]), float(day["p"]), so_far, len(known))
+            rows.append((*facts, segment, *spread, *reacted, "" if len(known) else "no name was measured"))
+    columns = ["event", "day", "title", "title_ja", "kind", "segment", "first", "last", "names", "caar", "p"]
+    return pd.DataFrame(rows, columns=[*columns, "caar_so_far", "sessions", "note"])

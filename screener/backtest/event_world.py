@@ -66,11 +66,11 @@ class World:
 
     def without_names(self, events: Sequence[SupplyEvent]) -> dict[str, str]:
         """Return the events around which no name can be measured, and why not."""
-        places = reactions(self.series, instants_of(events))
+        places = reactions(self.series, instants_of(events, self.settings))
         known = measure(self.series, places, self.settings).known.any(axis=1)
         begins = self.market.panel.sessions[0].date() if len(self.market.panel.sessions) else "nowhere"
         reasons = {}
-        for row in np.flatnonzero(~known):
+        for row in np.flatnonzero(~known).tolist():
             if (places[row] >= 0).any():
                 why = f"no name has {self.settings.fewest} sessions before it; prices begin {begins}"
             else:
@@ -103,7 +103,9 @@ class World:
             return np.array([], dtype="datetime64[s]")
         chosen = np.sort(rng.choice(quiet, count, replace=False)).astype("datetime64[s]")
         day_of = np.array([each.day for each in like], dtype="datetime64[s]")
-        hours = instants_of(like) - day_of  # from midnight UTC of its local date; before it in the East
+        hours = (
+            instants_of(like, settings) - day_of
+        )  # from midnight UTC of its local date; before it in the East
         return np.asarray(chosen + rng.choice(hours, count))
 
     def placebo_averages(self, like: Sequence[SupplyEvent]) -> dict[str, Floats]:
@@ -124,7 +126,7 @@ class World:
         mics = {calendar_of(each.mic): each.mic for each in self.series}
         for event in events:
             for mic in mics.values():
-                session = first_sessions(mic, instants_of([event]))[0]
+                session = first_sessions(mic, instants_of([event], self.settings))[0]
                 if not np.isnat(session):
                     day = pd.Timestamp(session).date()
                     rows.append((event.key, city_of(mic), day, close_of(mic, day)))
@@ -132,6 +134,7 @@ class World:
         return table.sort_values(["event", "closes", "exchange"], kind="stable", ignore_index=True)
 
 
-def instants_of(events: Sequence[SupplyEvent]) -> Instants:
+def instants_of(events: Sequence[SupplyEvent], settings: StudySettings) -> Instants:
     """Return the instants (UTC) from which events can have been known."""
-    return np.array([each.instant.replace(tzinfo=None) for each in events], dtype="datetime64[s]")
+    instants = [each.instant(settings.assumed_time).replace(tzinfo=None) for each in events]
+    return np.array(instants, dtype="datetime64[s]")

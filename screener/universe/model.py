@@ -242,10 +242,9 @@ class SupplyEvent:
     time: str = ""  # HH:MM from which it was out, the earliest the sources allow; "": only the day is known
     note: str = ""
 
-    @property
-    def instant(self) -> datetime:
-        """Return the instant (UTC) from which it can have been known: its time, else the start of its day."""
-        clock = clock_time.fromisoformat(self.time) if self.time else clock_time.min
+    def instant(self, assumed: str = "00:00") -> datetime:
+        """Return the instant (UTC) from which it can have been known: its time, else `assumed`, in its zone."""
+        clock = clock_time.fromisoformat(self.time or assumed)
         return datetime.combine(self.day, clock, ZoneInfo(self.zone)).astimezone(UTC)
 
 
