@@ -34,6 +34,14 @@ from screener.backtest.event_study import (
 )
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import rebalance_dates
+from screener.backtest.stress_test import (
+    StressAsk,
+    StressReport,
+    check_stress,
+    everything_stressed,
+    stress,
+    stress_table,
+)
 from screener.backtest.validity import assess
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
@@ -80,12 +88,15 @@ __all__ = [
     "ScreenSettings",
     "Selection",
     "Stated",
+    "StressAsk",
+    "StressReport",
     "StudySettings",
     "ThemeResult",
     "WeeklyOutcome",
     "backtest",
     "build",
     "check_screen",
+    "check_stress",
     "check_theme",
     "check_universe",
     "chosen_events",
@@ -93,6 +104,7 @@ __all__ = [
     "draw_events",
     "event_study",
     "event_table",
+    "everything_stressed",
     "explain",
     "export_prices",
     "import_prices",
@@ -106,6 +118,8 @@ __all__ = [
     "screen_histories",
     "shares_to_weights",
     "status",
+    "stress",
+    "stress_table",
     "theme_named",
     "unknown",
     "weekly",

@@ -52,6 +52,9 @@ class Selection:
     kinds: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     since: date = date.min
+    together: str = (
+        ""  # pool all of them under this word, at every stage; "": those of a kind that name the stage
+    )
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -121,7 +124,7 @@ def event_study(
         events=events,
         left_out=left_out,
         segments=run.segment_table(),
-        kinds=run.kind_table(),
+        kinds=run.kind_table(selection.together),
         names=run.name_table(),
         sessions=world.session_table(events),
         paths=run.path_table(),
@@ -170,15 +173,18 @@ class _Run:
         table = table.sort_values("event", key=lambda keys: keys.map(order), kind="stable", ignore_index=True)
         return _with_p_values(table, table["names"])[list(SEGMENT_COLUMNS)]
 
-    def kind_table(self) -> pd.DataFrame:
-        """Return all events of a kind together, over the segments that each of them names and all names."""
+    def kind_table(self, together: str) -> pd.DataFrame:
+        """Return the events of a kind that name a segment, or all of them `together`."""
         rows = []
         weekdays = self._weekdays()
         rng = np.random.default_rng(self.world.settings.seed)
-        for kind in sorted({each.kind for each in self.events}):
-            of_kind = [row for row, each in enumerate(self.events) if each.kind == kind]
+        kinds = [together or each.kind for each in self.events]
+        for kind in sorted(set(kinds)):
+            of_kind = [row for row, each in enumerate(kinds) if each == kind]
             for key, tests in self.tests.items():
-                concerned = [row for row in of_kind if key in (*self.events[row].segments, EVERY_NAME)]
+                concerned = [
+                    row for row in of_kind if together or key in (*self.events[row].segments, EVERY_NAME)
+                ]
                 for at, (first, last) in enumerate(self.world.settings.windows):
                     which = np.array(
                         [row for row in concerned if np.isfinite(tests.t[row, at])], dtype=np.int64

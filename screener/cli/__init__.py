@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import doctor, events, portfolio, prices, screening, themes, universe, weekly
+from screener.cli import doctor, events, portfolio, prices, screening, stress, themes, universe, weekly
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(portfolio.backtest)
 app.command("events")(events.events)
+app.command("stress")(stress.stress)
 app.command("weekly")(weekly.weekly)
 app.command("doctor")(doctor.doctor)
 
