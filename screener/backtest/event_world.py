@@ -38,7 +38,12 @@ class World:
         self.market, self.settings = market, settings
         self.benchmark = market.benchmark or next(iter(market.universe.benchmarks), "")
         panel, instruments = market.panel, market.universe.instruments
-        mics = {s: each.mic for s, each in instruments.items() if s in panel.symbols}
+        priced = set(panel.symbols)
+        mics = {
+            symbol: each.mic
+            for symbol, each in instruments.items()
+            if symbol in priced and (not segments or each.segment in segments)
+        }
         if self.benchmark not in market.universe.benchmarks:
             raise UserError("an event study needs a benchmark; the universe has none")
         benchmark_mic = market.universe.benchmarks[self.benchmark].mic

@@ -271,6 +271,8 @@ def _print_left_out(study: EventStudy) -> None:
 
 def _print_method(market: Market, study: EventStudy, main: str) -> None:
     settings = study.settings
+    if not len(study.segments):
+        return
     say()
     say(
         f"abnormal returns in {market.request.base} over own sessions {_words(main)}; 0 is the first that could"
@@ -278,12 +280,12 @@ def _print_method(market: Market, study: EventStudy, main: str) -> None:
     say(
         f"react; market model against {study.benchmark}, {settings.estimation} sessions ending {settings.gap + 1}"
     )
-    say("before the event; p of the portfolio test, of placebo dates, of the rank and the BMP test")
+    say("before it; p: portfolio test, then placebo dates, rank test and BMP test")
     if any(not each.time for each in study.events if each.key not in study.left_out):
         assumed = settings.assumed_time
         when = "the start of the day" if assumed == "00:00" else f"{assumed} local time"
         say(f"where only the day is known, {when} counts; --time assumes another")
-    drawn = int(study.segments["placebos"].max()) if len(study.segments) else settings.placebos
+    drawn = int(study.segments["placebos"].max())
     if drawn < 0.9 * settings.placebos:
         tell(f"only {drawn} placebo dates lie away from all events")
 

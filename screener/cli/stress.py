@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from screener.api import Market, Rebalance, Request, StressAsk, StressReport
     from screener.backtest.stress_test import ScenarioMove, WindowReplay
     from screener.risk.stress import Conditional
+    from screener.universe.model import Universe
 
 SIZE = re.compile(r"([A-Za-z0-9^][\w.\-=^]*?)=([+\-−]?\d+(?:\.\d+)?)%")
 
@@ -59,26 +60,18 @@ def stress(
     ] = 4,
     as_json: JsonOption = False,
 ) -> None:
-    """Put a portfolio through stress windows, scenarios, shocks. Example: screener stress magnets --shock refining=-20%.
+    """Put a theme's portfolio through shocks. Example: screener stress magnets --shock refining=-20%.
 
     Without --window, --shock, --scenario or --factor: every stress window and scenario of the universe.
     """
-    from screener.api import StressAsk, build, check_stress, everything_stressed, load_market, theme_named
+    from screener.api import build, load_market, theme_named
     from screener.api import stress as run
     from screener.universe.load import find_universe, load_universe
 
-    ask = StressAsk(
-        windows=tuple(window or ()),
-        shocks=_sizes(shock or [], "--shock"),
-        factors=_sizes(factor or [], "--factor"),
-        scenarios=tuple(scenario or ()),
-        weeks=weeks,
-    )
     universe = load_universe(find_universe(request.universe))
     chosen = theme_named(universe, theme)
-    check_stress(universe, ask)
-    if not (ask.windows or ask.shocks or ask.factors or ask.scenarios):
-        ask = replace(everything_stressed(universe), weeks=weeks)
+    words = _Words(tuple(window or ()), tuple(shock or ()), tuple(factor or ()), tuple(scenario or ()))
+    ask = _asked(universe, words, weeks)
     with progress("prices") as show:
         market = load_market(request, show)
     rebalance = build(market, chosen)
@@ -90,13 +83,36 @@ def stress(
     finish(market, quietly=as_json)
 
 
-def _sizes(words: list[str], flag: str) -> dict[str, float]:
+class _Words(NamedTuple):
+    """What was asked, as typed."""
+
+    windows: tuple[str, ...]
+    shocks: tuple[str, ...]
+    factors: tuple[str, ...]
+    scenarios: tuple[str, ...]
+
+
+def _asked(universe: Universe, words: _Words, weeks: int) -> StressAsk:
+    """Return what was asked; nothing means every window and scenario. A typing error costs no download."""
+    from screener.api import StressAsk, check_stress, everything_stressed
+
+    if not any(words):
+        return replace(everything_stressed(universe), weeks=weeks)
+    shocks, factors = _sizes(words.shocks, "--shock"), _sizes(words.factors, "--factor")
+    ask = StressAsk(words.windows, shocks, factors, words.scenarios, weeks)
+    check_stress(universe, ask)
+    return ask
+
+
+def _sizes(words: tuple[str, ...], flag: str) -> dict[str, float]:
     """Read NAME=PERCENT."""
     sizes = {}
     for each in words:
         matched = SIZE.fullmatch(each.strip())
         if matched is None:
             raise typer.BadParameter(f"{each!r} is not a move; write it as magnets=-20%", param_hint=flag)
+        if matched[1] in sizes:
+            raise typer.BadParameter(f"{matched[1]} is given twice", param_hint=flag)
         sizes[matched[1]] = float(matched[2].replace("−", "-")) / 100
     return sizes
 
