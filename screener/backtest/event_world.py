@@ -49,7 +49,8 @@ class World:
         benchmark_mic = market.universe.benchmarks[self.benchmark].mic
         self.series: tuple[Series, ...] = series_of(panel, mics, self.benchmark, benchmark_mic)
         self.exchanges = [calendar_of(each.mic) for each in self.series]
-        wanted = segments or [*market.universe.segments, EVERY_NAME]
+        known = list(market.universe.segments)
+        wanted = [each for each in known if each in segments] if segments else [*known, EVERY_NAME]
         stood = np.array([instruments[each.symbol].segment for each in self.series], dtype=object)
         self.groups: dict[str, Bools] = {
             key: np.ones(len(stood), dtype=bool) if key == EVERY_NAME else np.asarray(stood == key)

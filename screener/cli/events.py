@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from screener.api import EventStudy, Market, Request, StudySettings
     from screener.universe.model import SupplyEvent
 
+NEAR_DAYS = 7  # an event this close to another shares its window
 MAIN_WINDOW = "0:4"  # of the overview, unless one is asked for
 WINDOW = re.compile(r"(-?\d{1,2}):(-?\d{1,2})")
 CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
@@ -155,7 +156,9 @@ def _print_overview(market: Market, study: EventStudy, main: str) -> None:
     ]
     print_table(columns, rows)
     if len(shown) > len(measured):
-        say(f"{len(shown) - len(measured)} stages of these events had no name that could be measured")
+        say(
+            f"of {len(shown)} stages these events name, {len(shown) - len(measured)} had no name with enough prices"
+        )
 
 
 def _print_kinds(market: Market, study: EventStudy, main: str) -> None:
@@ -225,6 +228,13 @@ def _print_facts(market: Market, event: SupplyEvent) -> None:
         say(f"source: {each}")
     if event.note:
         say(f"note: {event.note}")
+    near = [
+        each.key
+        for each in market.universe.events
+        if each.key != event.key and abs((each.day - event.day).days) <= NEAR_DAYS
+    ]
+    if near:
+        say(f"within {NEAR_DAYS} days of it, and not told apart from it: {', '.join(near)}")
 
 
 def _print_windows(market: Market, study: EventStudy) -> None:

@@ -155,9 +155,9 @@ def _print_replays(market: Market, report: StressReport) -> None:
     ]
     if rows:
         print_table(columns, rows)
-        say("Covered: weight in names that had prices then; Move and Fall are theirs, scaled to all that")
-        say("is invested. Est. move adds ESTIMATES for names not listed then: their beta to the average")
-        say("of their stage. Past windows on weights of today: nobody held this portfolio then.")
+        say("Covered: weight in names that had prices then; Move and Fall are theirs, scaled")
+        say("to all that is invested. Est. move adds ESTIMATES for names not listed then:")
+        say("their beta to the average of their stage. Nobody held these weights then.")
     for key, why in report.left_out.items():
         say(f"{key} not replayed: {why}")
 
@@ -216,9 +216,9 @@ def _print_shock(market: Market, rebalance: Rebalance, shock: Conditional, ask: 
     ]
     print_table(columns, rows)
     say(
-        f"from the covariance of {ask.lookback_weeks} weeks ({ask.estimator}); the interval is for {ask.weeks} weeks"
+        f"from the covariance of {ask.lookback_weeks} weeks ({ask.estimator}), its betas those of calm times;"
     )
-    say("of what the shock leaves open, with betas as they are in calm times")
+    say(f"the interval is what the shock leaves open over {ask.weeks} weeks")
 
 
 def _print_scenarios(report: StressReport) -> None:
@@ -233,8 +233,8 @@ def _print_scenarios(report: StressReport) -> None:
         for each in report.scenarios
     ]
     print_table(columns, rows)
-    say("mean abnormal return of past events, beyond the market; Covered: weight at stages that are")
-    say("measured, the others count as unmoved; the interval is of the mean, stages erring together")
+    say("mean abnormal return of past events, beyond the market; Covered: weight at stages")
+    say("that are measured, the others count as unmoved; the interval is of the mean")
 
 
 def _print_scenario(one: ScenarioMove) -> None:

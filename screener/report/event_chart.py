@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from screener.backtest.abnormal import Floats
-from screener.backtest.event_study import EventStudy
+from screener.backtest.event_study import EVERY_NAME, EventStudy
 from screener.errors import UserError
 from screener.market.load import Market
 from screener.report.charts import Axis, axis_over, path, round_values, spread
@@ -24,7 +24,7 @@ MOST_LINES = len(COLOURS)
 
 
 def draw_events(market: Market, study: EventStudy, file: Path) -> None:
-    """Write the plot of a study, whole or not at all: the stages its events name, averaged over events.
+    """Write the plot of a study, whole or not at all: the stages asked for, else those its events name, averaged.
 
     Raises UserError when no event could be studied, or the file cannot be written.
     """
@@ -33,7 +33,8 @@ def draw_events(market: Market, study: EventStudy, file: Path) -> None:
         raise UserError(f"--plot {file}: none of these events could be studied; there is nothing to draw")
     named = {(each.key, segment) for each in studied for segment in each.segments}
     pairs = [pair in named for pair in zip(study.paths["event"], study.paths["segment"], strict=True)]
-    paths = study.paths[pairs] if any(pairs) else study.paths
+    every_stage = EVERY_NAME in set(study.paths["segment"])  # none was asked for
+    paths = study.paths[pairs] if every_stage and any(pairs) else study.paths
     paths = paths[paths["abnormal"].notna()]
     means = (
         paths.groupby(["segment", "session"], sort=False)["abnormal"]
@@ -77,7 +78,7 @@ def event_svg(lines: Mapping[str, Floats], first: int, title: str, note: str) ->
         f'font-family="system-ui, sans-serif" font-size="13" fill="#333">',
         f"<title>{escape(title)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-        f'<text x="{LEFT}" y="28" font-size="17" font-weight="600">{escape(_cut(title, 92))}</text>',
+        f'<text x="{LEFT}" y="28" font-size="17" font-weight="600">{escape(_cut(title, 82))}</text>',
         f'<text x="{LEFT}" y="50" fill="#666">{escape(_cut(note, 120))}</text>',
         *_scale(axis),
         f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="{TOP}" y2="{TOP + PLOT_HEIGHT}" stroke="#888" '
@@ -91,7 +92,7 @@ def event_svg(lines: Mapping[str, Floats], first: int, title: str, note: str) ->
 
 def _scale(axis: Axis) -> list[str]:
     parts = []
-    for value in round_values(axis):
+    for value in round_values(axis, wanted=7):
         y = TOP + PLOT_HEIGHT * axis.share(value)
         nought = abs(value) < 1e-12
         stroke = "#555" if nought else "#e3e3e3"

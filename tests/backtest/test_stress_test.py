@@ -46,7 +46,9 @@ def test_a_factor_moves_names_by_their_beta_to_it(sample_market: sc.Market) -> N
     assert shock.low < shock.expected < shock.high
 
 
-def test_a_currency_moves_by_what_was_asked_and_hardly_moves_dollars_in_a_market_made_in_dollars(sample_market: sc.Market) -> None:
+def test_a_currency_moves_by_what_was_asked_and_hardly_moves_dollars_in_a_market_made_in_dollars(
+    sample_market: sc.Market,
+) -> None:
     shock = sc.stress(sample_market, HELD, sc.StressAsk(factors={"JPY": 0.10})).shock
     assert shock is not None
     assert shock.names.loc["JPY", "expected"] == pytest.approx(0.10)
