@@ -170,7 +170,7 @@ def main() -> None:
         print(f"\n{what}, share of {runs} runs in which the 5 % test rejects")
         table = rejections(runs, shock).unstack("test").mul(100).round(1)
         print(
-            table[["portfolio", "BMP", "rank", "plain"]].to_string(float_format=lambda each: f"{each:.1f} %")
+            table[["portfolio", "BMP", "rank", "plain"]].to_string(float_format="{:.1f} %".format, na_rep="—")
         )
 
 
