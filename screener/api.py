@@ -20,6 +20,22 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
+from screener.backtest.event_study import (
+    EventStudy,
+    Selection,
+    StudySettings,
+    chosen_events,
+    event_study,
+    event_table,
+)
+from screener.backtest.stress_test import (
+    StressAsk,
+    StressReport,
+    check_stress,
+    everything_stressed,
+    stress,
+    stress_table,
+)
 from screener.backtest.theme import BacktestSettings, ThemeResult, walk_theme
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
@@ -42,6 +58,7 @@ from screener.portfolio.explain import RiskReport, explain_rebalance
 from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, method_named
+from screener.report.event_chart import draw_events
 from screener.report.model import RunFacts, WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import write_report
 from screener.screening.check import screen_problems
@@ -53,6 +70,7 @@ from screener.universe.model import Theme, Universe, theme_named
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "EventStudy",
     "Known",
     "Market",
     "Position",
@@ -61,15 +79,25 @@ __all__ = [
     "Request",
     "RiskReport",
     "ScreenSettings",
+    "Selection",
     "Stated",
+    "StressAsk",
+    "StressReport",
+    "StudySettings",
     "ThemeResult",
     "WeeklyOutcome",
     "backtest",
     "build",
     "check_screen",
+    "check_stress",
     "check_theme",
     "check_universe",
+    "chosen_events",
     "default_store",
+    "draw_events",
+    "event_study",
+    "event_table",
+    "everything_stressed",
     "explain",
     "export_prices",
     "import_prices",
@@ -83,6 +111,8 @@ __all__ = [
     "screen_histories",
     "shares_to_weights",
     "status",
+    "stress",
+    "stress_table",
     "theme_named",
     "unknown",
     "weekly",

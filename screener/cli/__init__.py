@@ -11,7 +11,18 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import backtest, doctor, portfolio, prices, screening, themes, universe, weekly
+from screener.cli import (
+    backtest,
+    doctor,
+    events,
+    portfolio,
+    prices,
+    screening,
+    stress,
+    themes,
+    universe,
+    weekly,
+)
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -30,6 +41,8 @@ app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(backtest.backtest)
+app.command("events")(events.events)
+app.command("stress")(stress.stress)
 app.command("weekly")(weekly.weekly)
 app.command("doctor")(doctor.doctor)
 

@@ -138,7 +138,8 @@ def check(universe: UniverseOption = "rare_earth_ai", as_json: JsonOption = Fals
         f"{len(loaded.instruments)} instruments, {len(loaded.organisations)} unlisted organisations, "
         f"{len(loaded.segments)} segments, {len(loaded.materials)} materials, {len(loaded.themes)} themes"
     )
-    say(f"{loaded.key}: no faults in {counts}, {len(loaded.screens)} screens, {len(loaded.events)} events")
+    more = f"{len(loaded.screens)} screens, {len(loaded.events)} events, {len(loaded.scenarios)} scenarios"
+    say(f"{loaded.key}: no faults in {counts}, {more}")
 
 
 def _load(universe: str) -> Universe:

@@ -83,6 +83,9 @@ class Market:
     rates: Mapping[str, float] = field(default_factory=dict)  # base currency per unit, on the as-of date
     gaps: Mapping[str, int] = field(default_factory=dict)  # sessions between first and last bar without one
     verdicts: tuple[Verdict, ...] = ()  # the newest on each bar the user decided about
+    rate_history: pd.DataFrame = field(
+        default_factory=pd.DataFrame
+    )  # T × currencies, as known at New York's close
 
     @property
     def benchmark(self) -> str | None:
@@ -319,6 +322,9 @@ def _assemble_market(
         warnings=universe_warnings(universe, request.as_of)
         + calendar_warnings((each.mic for each in everything.values()), request.as_of),
         rates=_latest_rates(request, everything, clean),
+        rate_history=rates_to_base(
+            request.base, (each.currency for each in everything.values()), clean, panel.sessions, "XNYS"
+        ),
     )
 
 

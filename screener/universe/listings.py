@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from screener.universe.check import MARKETS, contradictions, predecessor_cycles
 from screener.universe.csv_rows import Row, note_repeats, read_rows
@@ -17,6 +18,7 @@ from screener.universe.model import (
     PURITY,
     SYMBOL,
     UNLISTED,
+    USES,
     Instrument,
     Organisation,
     SupplyEvent,
@@ -45,6 +47,8 @@ OPTIONAL = (
 )
 ORGANISATION_COLUMNS = tuple(each.name for each in fields(Organisation))
 EVENT_COLUMNS = tuple(each.name for each in fields(SupplyEvent))
+OPTIONAL_OF_EVENTS = ("checked_on", "outcome", "use", "zone", "time", "note")
+CLOCK = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 # Instruments
@@ -159,7 +163,7 @@ def _organisation(row: Row, segments: Segments, materials: Materials) -> Organis
 
 def load_events(folder: Path, segments: Segments, faults: list[Fault]) -> tuple[SupplyEvent, ...]:
     """Return the events, by day."""
-    rows = _read_table(folder, "events.csv", EVENT_COLUMNS, ("checked_on", "outcome"), faults) or []
+    rows = _read_table(folder, "events.csv", EVENT_COLUMNS, OPTIONAL_OF_EVENTS, faults) or []
     events = [_event(row, segments) for row in rows]
     note_repeats(rows, "key")
     return tuple(sorted(events, key=lambda each: (each.day, each.key)))
@@ -188,7 +192,21 @@ def _event(row: Row, segments: Segments) -> SupplyEvent:
         verified=verified,
         checked_on=row.day("checked_on", vague=True),
         outcome=row.text("outcome", required=False),
+        use=row.one_of("use", USES, default="event_study"),
+        zone=_zone(row),
+        time=row.matching("time", CLOCK, "09:30", required=False),
+        note=row.text("note", required=False),
     )
+
+
+def _zone(row: Row) -> str:
+    """Return the time zone of an event's day; it must be one that this machine knows."""
+    zone = row.text("zone", required=False) or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        row.note(f'zone "{zone:.40}" is not a time zone; it looks like Asia/Shanghai')
+    return zone
 
 
 # Files

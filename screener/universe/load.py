@@ -1,6 +1,6 @@
 """A folder becomes a Universe, or one error that lists every fault with its file and line.
 
-records.py reads values, tables.py and listings.py turn them into segments, materials, themes, screens,
+records.py reads values, tables.py and listings.py turn them into segments, materials, themes, screens, scenarios,
 instruments, organisations and events, check.py knows contradictions.
 """
 
@@ -17,6 +17,7 @@ from screener.universe.model import Universe
 from screener.universe.records import Fault, meant, printable, shown_path
 from screener.universe.tables import (
     load_materials,
+    load_scenarios,
     load_screens,
     load_segments,
     load_themes,
@@ -77,6 +78,7 @@ def load_universe(folder: Path, words: Words | None = None) -> Universe:
     themes = load_themes(folder, segments, listed, faults)
     screens = load_screens(folder, faults)
     events = load_events(folder, segments, faults)
+    scenarios = load_scenarios(folder, segments, sorted({each.kind for each in events}), faults)
     if listed is None or segments is None:
         raise UserError(*map(str, sorted(set(faults))))
     in_order = dict(sorted(listed.items()))
@@ -92,6 +94,7 @@ def load_universe(folder: Path, words: Words | None = None) -> Universe:
         events=events,
         materials=dict(sorted((materials or {}).items())),
         organisations=organisations,
+        scenarios=scenarios,
     )
     faults += [] if words is None else _word_faults(folder, words(universe))
     if faults:

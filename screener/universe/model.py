@@ -6,13 +6,16 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import UTC, date, datetime
+from datetime import time as clock_time
+from zoneinfo import ZoneInfo
 
 from screener.errors import UserError, unknown
 
 CHINA_DEPENDENCE = ("low", "medium", "high", "china-domiciled")
 PURITY = ("pure-play", "major", "minor", "indirect", "none")  # most to least driven by rare earths
 KINDS = ("equity", "etf", "index")
+USES = ("event_study", "stress_window", "survivorship", "data_boundary", "calendar", "context")  # of an event
 UNLISTED = ("private", "state", "project", "agency", "unconfirmed")  # why an organisation has no row to trade
 PREDECESSORS = ("renamed", "shell", "other")  # only what was merely renamed is the same economic interest
 GROUPS = ("light_rare_earth", "heavy_rare_earth", "minor_metal", "base_metal", "compound", "other")
@@ -234,6 +237,29 @@ class SupplyEvent:
     verified: str
     checked_on: date | None = None
     outcome: str = ""  # what came of a scheduled date
+    use: str = "event_study"  # one of USES: what it may be computed with
+    zone: str = "UTC"  # IANA time zone that `day` and `time` are in
+    time: str = ""  # HH:MM from which it was out, the earliest the sources allow; "": only the day is known
+    note: str = ""
+
+    def instant(self, assumed: str = "00:00") -> datetime:
+        """Return the instant (UTC) from which it can have been known: its time, else `assumed`, in its zone."""
+        clock = clock_time.fromisoformat(self.time or assumed)
+        return datetime.combine(self.day, clock, ZoneInfo(self.zone)).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A named shock of the chain; how far stages move is measured from past events, not stated."""
+
+    key: str
+    label: str
+    label_ja: str
+    kinds: tuple[str, ...]  # events of these kinds count
+    segments: tuple[str, ...]  # and hit one of these stages; also the stages that move
+    first: int = 0  # own sessions from the first that could react
+    last: int = 4
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +277,7 @@ class Universe:
     events: tuple[SupplyEvent, ...] = field(default=())
     materials: Mapping[str, Material] = field(default_factory=dict)
     organisations: Mapping[str, Organisation] = field(default_factory=dict)
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
 
     def listed(self, on: date) -> list[str]:
         """Return the symbols of the instruments listed on a date, in order."""

@@ -18,6 +18,7 @@ from screener.universe.model import (
     Instrument,
     Material,
     Rule,
+    Scenario,
     ScreenRule,
     ScreenSpec,
     Segment,
@@ -37,6 +38,7 @@ SEGMENT_KEYS = tuple(each.name for each in fields(Segment) if each.name != "key"
 MATERIAL_KEYS = tuple(each.name for each in fields(Material) if each.name != "key")
 THEME_KEYS = tuple(each.name for each in fields(Theme) if each.name != "key")
 RULE_KEYS = tuple(each.name for each in fields(Rule))
+SCENARIO_KEYS = tuple(each.name for each in fields(Scenario) if each.name != "key")
 SCREEN_KEYS = tuple(each.name for each in fields(ScreenSpec) if each.name != "key")
 
 Segments = Mapping[str, Segment] | None  # None: the file could not be read, so nothing can be held against it
@@ -226,6 +228,40 @@ def _screen_rule(text: str, table: Table) -> ScreenRule | None:
     if comparison not in COMPARISONS:
         table.note(f'comparison "{comparison}" is unknown; choose one of {", ".join(COMPARISONS)}', "rules")
     return ScreenRule(metric, comparison, float(bound))
+
+
+# Scenarios
+
+
+def load_scenarios(
+    folder: Path, segments: Segments, kinds: Collection[str], faults: list[Fault]
+) -> dict[str, Scenario]:
+    """Return the scenarios by key; the file may be left out. kinds: those that the events have."""
+    if not (folder / "scenarios.toml").exists():
+        return {}
+    tables = read_tables(folder, "scenarios.toml", SCENARIO_KEYS, faults) or {}
+    return {key: _scenario(key, table, segments, kinds) for key, table in tables.items()}
+
+
+def _scenario(key: str, table: Table, segments: Segments, kinds: Collection[str]) -> Scenario:
+    for column in ("kinds", "segments"):
+        if not table.words(column):
+            table.note(f"{column} is missing", column)
+    first = table.whole("first", "a whole number from -10 to 60", low=-10, high=60) or 0
+    last = table.whole("last", "a whole number from 0 to 60", low=0, high=60)
+    last = 4 if last is None else last
+    if last < first:
+        table.note(f"last {last} is before first {first}", "last")
+    return Scenario(
+        key=key,
+        label=table.text("label"),
+        label_ja=table.text("label_ja"),
+        kinds=table.known_words("kinds", kinds),
+        segments=table.known_words("segments", segments),
+        first=first,
+        last=last,
+        note=table.text("note", required=False),
+    )
 
 
 # Files

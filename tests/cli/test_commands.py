@@ -89,7 +89,17 @@ def one_line(ran: Ran) -> str:
 def test_help_names_every_command(run: Run) -> None:
     ran = run("--help")
     assert ran.code == 0
-    for command in ("universe", "prices", "screen", "build", "backtest", "weekly", "doctor"):
+    for command in (
+        "universe",
+        "prices",
+        "screen",
+        "build",
+        "backtest",
+        "events",
+        "stress",
+        "weekly",
+        "doctor",
+    ):
         assert command in ran.out
 
 
@@ -98,7 +108,7 @@ def test_help_names_every_command(run: Run) -> None:
     [
         *("universe list", "universe show", "universe check", "prices update", "prices status"),
         *("prices accept", "prices reject", "prices export", "prices import"),
-        *("screen", "build", "backtest", "weekly", "doctor"),
+        *("screen", "build", "backtest", "events", "stress", "weekly", "doctor"),
     ],
 )
 def test_every_command_explains_itself_with_an_example_or_its_exit_code(run: Run, command: str) -> None:
@@ -456,11 +466,23 @@ def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
         "screen",
         "build",
         "backtest",
+        "events",
+        "stress",
         "weekly",
         "doctor",
     ):
         assert f"screener {command}" in readme
-    asked = ("weekly", "screen", "build", "backtest", "doctor", "dependence", "themes", "prices reject")
+    asked = (
+        "weekly",
+        "screen",
+        "build",
+        "backtest",
+        "doctor",
+        "dependence",
+        "themes",
+        "prices reject",
+        "events",
+    )
     helps = "".join(run(*each.split(), "--help").out for each in asked)
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
 
