@@ -107,10 +107,11 @@ def append(store_path: Path, count: int, years: int) -> dict[str, float]:
     names = everything(count)
     currencies = {symbol: currency for symbol, _, currency in names}
     spent = []
+    day_of_bars = np.array([10.0, 11, 9, 10, 1000, 0, 1])  # one block of floats, as Bars are
     for day in range(1, 6):
         session = pd.DatetimeIndex([pd.Timestamp(LAST) + pd.Timedelta(days=day)]).as_unit("s")
         rows = {
-            symbol: pd.DataFrame([[10.0, 11, 9, 10, 1000, 0, 1]], index=session, columns=list(COLUMNS))
+            symbol: pd.DataFrame(day_of_bars[None], index=session, columns=list(COLUMNS))
             for symbol in currencies
         }
         updates = updates_of(rows, currencies)

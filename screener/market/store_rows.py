@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from screener.market.bars import COLUMNS, NAMES
 from screener.market.store_schema import Connection
@@ -221,8 +222,8 @@ def ids_of(
     """Return each symbol's id, new ones made, and the newest fetch time stored of each."""
     rows = connection.execute(
         """
-        SELECT symbol, id, (SELECT max(fetched_at) FROM fetches WHERE series = id) FROM series
-        WHERE source = ? AND symbol IN (SELECT unnest(?))
+        SELECT symbol, id, max(fetched_at) FROM series LEFT JOIN fetches ON series = id
+        WHERE source = ? AND symbol IN (SELECT unnest(?)) GROUP BY ALL
         """,
         [source, list(symbols)],
     ).fetchall()
@@ -244,29 +245,26 @@ def insert_bars(
     if not written:
         return
     lengths = [len(rows) for _, rows in written]
-    incoming = pd.DataFrame(
-        np.concatenate([rows.to_numpy(dtype=float) for _, rows in written]), columns=list(COLUMNS)
-    )
-    incoming["series"] = np.repeat([ids[each.symbol] for each, _ in written], lengths)
-    incoming["session"] = np.concatenate([rows.index.to_numpy() for _, rows in written])
+    values = np.concatenate([rows.values for _, rows in written], dtype=np.float64)
     fetched = np.array([moments[each.symbol] for each, _ in written], dtype="datetime64[us]")
-    incoming["fetched_at"] = np.repeat(fetched, lengths)
-    connection.register("incoming", incoming)
-    columns = ", ".join(f"nullif({each}, 'nan'::DOUBLE) AS {each}" for each in COLUMNS)
-    connection.execute(
-        f"INSERT INTO bars BY NAME SELECT series, session::DATE AS session, {columns}, fetched_at FROM incoming"
-    )
-    connection.unregister("incoming")
+    incoming = {
+        "series": pa.array(np.repeat([ids[each.symbol] for each, _ in written], lengths)),
+        "session": pa.array(np.concatenate([rows.index.values for _, rows in written]).astype("datetime64[D]")),
+        "fetched_at": pa.array(np.repeat(fetched, lengths)),
+    }
+    for at, name in enumerate(COLUMNS):
+        incoming[name] = pa.array(np.ascontiguousarray(values[:, at]), from_pandas=True)
+    _insert(connection, "bars", pa.table(incoming))
 
 
 def insert_fetches(
     connection: Connection, ids: Mapping[str, int], moments: Mapping[str, datetime], updates: Sequence[Update]
 ) -> None:
     """Add a line for each update to the log of fetches."""
-    incoming = pd.DataFrame(
+    incoming = pa.table(
         {
             "series": [ids[each.symbol] for each in updates],
-            "fetched_at": np.array([moments[each.symbol] for each in updates], dtype="datetime64[us]"),
+            "fetched_at": [moments[each.symbol] for each in updates],
             "outcome": [each.outcome for each in updates],
             "detail": [each.detail for each in updates],
             "written": [0 if each.rows is None else len(each.rows) for each in updates],
@@ -277,8 +275,12 @@ def insert_fetches(
             "whole_at": [naive(each.series.whole_at) if each.series else None for each in updates],
         }
     )
+    _insert(connection, "fetches", incoming)
+
+
+def _insert(connection: Connection, table: str, incoming: pa.Table) -> None:
     connection.register("incoming", incoming)
-    connection.execute("INSERT INTO fetches BY NAME FROM incoming")
+    connection.execute(f"INSERT INTO {table} BY NAME FROM incoming")
     connection.unregister("incoming")
 
 
