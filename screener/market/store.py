@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import UserError
-from screener.market.bars import COLUMNS, Bars
+from screener.market.bars import Bars
 from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (

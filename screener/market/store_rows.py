@@ -249,7 +249,9 @@ def insert_bars(
     fetched = np.array([moments[each.symbol] for each, _ in written], dtype="datetime64[us]")
     incoming = {
         "series": pa.array(np.repeat([ids[each.symbol] for each, _ in written], lengths)),
-        "session": pa.array(np.concatenate([rows.index.values for _, rows in written]).astype("datetime64[D]")),
+        "session": pa.array(
+            np.concatenate([rows.index.values for _, rows in written]).astype("datetime64[D]")
+        ),
         "fetched_at": pa.array(np.repeat(fetched, lengths)),
     }
     for at, name in enumerate(COLUMNS):

@@ -36,6 +36,7 @@ from screener.market.sources.yahoo_answers import (
     dropped_rows,
     judge,
     judge_statement,
+    mend_order,
 )
 from screener.market.sources.yahoo_setup import Cache, Cookies, open_caches, yfinance_our_way
 
@@ -147,6 +148,8 @@ class YahooSource:
             self._count(failure)
             raise
         self._failed_in_a_row = 0
+        dropped = dropped_rows(served)
+        disorder = mend_order(served, self._connect().chart, _zone(request.mic))
         return Bars(
             symbol=request.symbol,
             table=_table(served, request),
@@ -154,7 +157,7 @@ class YahooSource:
             source=self.identity,
             fetched_at=now,
             adjusted=_adjusted(served, request, self._session),
-            notes=dropped_rows(served),
+            notes=(*dropped, *disorder),
         )
 
     def expect(self, requests: Sequence[PriceRequest]) -> None:

@@ -296,6 +296,49 @@ def test_a_newest_row_without_prices_is_dropped_and_said(service: StandIn, yahoo
     assert served(yahoo, ask("S1")).notes == ()
 
 
+def test_rows_in_any_order_arrive_in_order_and_it_is_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "backwards")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == ("rows came out of order and were sorted",)
+
+
+def test_a_row_sent_twice_arrives_once_and_it_is_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "row again")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == (f"rows that came twice kept once: 1, the newest of {honest.index[-3].date()}",)
+
+
+def test_a_date_with_two_different_rows_is_left_out_and_said_and_its_dividend_goes_to_the_next(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    table = service.listings["S0"].table
+    day, following = table.index[-3:-1]
+    table.loc[day, "dividend"] = 0.5
+    service.misbehave("S0", "row contradicted")
+    bars = served(yahoo, ask("S0"))
+    assert list(bars.table.index) == list(table.index.drop(day))
+    assert bars.table.loc[following, "dividend"] == 0.5
+    assert bars.adjusted is not None and day not in bars.adjusted.index
+    (said,) = bars.notes
+    closes = table.loc[day, "close"]
+    assert said.endswith(f"left out: 1, the newest {day.date()} (closes {closes:g} and {closes * 1.1:g})")
+
+
+def test_of_two_rows_of_the_newest_date_the_later_one_counts_and_nothing_is_wrong(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    service.misbehave("S0", "live row")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table.copy()
+    honest.iloc[-1, honest.columns.get_loc("volume")] += 1
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == ()
+
+
 def test_a_budget_that_is_spent_ends_the_asking(service: StandIn, time: Time) -> None:
     yahoo = YahooSource(service.url, replace(QUICK, budget=5), time.waiting())
     for number in range(3):  # the first costs a cookie and a crumb beside it
