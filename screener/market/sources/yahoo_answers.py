@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -159,7 +160,10 @@ def mend_order(served: pd.DataFrame, answer: Answer | None, zone: str | None) ->
     stated = STATED_ZONE.search(answer.text)
     keeps = stated[1].replace("\\/", "/") if stated else zone or "UTC"
     moments = pd.DatetimeIndex(np.array(found[1].split(","), dtype=np.int64), tz="UTC", dtype="M8[s, UTC]")
-    dates = moments.tz_convert(keeps).tz_localize(None).normalize()
+    local = moments.tz_convert(keeps).tz_localize(None)
+    # at times Yahoo's midnight is an hour or two early; yfinance too takes such a row for the next day's
+    early = (local.minute == 0) & (local.hour >= 22)
+    dates = (local + pd.to_timedelta(2 * early, unit="h") if early.any() else local).normalize()
     if dates.is_monotonic_increasing and dates.is_unique:
         return ()
     said = [] if moments.is_monotonic_increasing else ["rows came out of order and were sorted"]
@@ -167,21 +171,23 @@ def mend_order(served: pd.DataFrame, answer: Answer | None, zone: str | None) ->
     repeated = dates.duplicated(keep=False)
     if len(set(moments[dates == dates.max()])) == 2 == int((dates == dates.max()).sum()):
         repeated &= dates != dates.max()
-    alike, apart = [], []
-    for day, group in rows[repeated].groupby(level=0):
+    alike: list[date] = []
+    apart: list[tuple[date, str]] = []
+    for day in dates[repeated].unique():
+        group = rows[dates == day]
         prices = group[["open", "high", "low", "close"]].to_numpy(dtype=float)
         same = np.isclose(prices, prices[0], rtol=SAME, equal_nan=True).all()
-        (alike if same else apart).append((day, " and ".join(f"{each:g}" for each in prices[:, 3])))
+        if same:
+            alike.append(pd.Timestamp(day).date())
+        else:
+            apart.append((pd.Timestamp(day).date(), " and ".join(f"{each:g}" for each in prices[:, 3])))
+            served.loc[day, ["Open", "High", "Low", "Close", "Adj Close"]] = np.nan
     if alike:
-        said.append(f"rows that came twice kept once: {len(alike)}, the newest of {alike[-1][0].date()}")
+        said.append(f"rows that came twice kept once: {len(alike)}, the newest of {max(alike)}")
     if apart:
-        day, closes = apart[-1]
-        served.loc[
-            served.index.isin([each for each, _ in apart]), ["Open", "High", "Low", "Close", "Adj Close"]
-        ] = np.nan
+        newest, closes = max(apart)
         said.append(
-            f"dates that came twice with different prices left out: {len(apart)}, the newest {day.date()} "
-            f"(closes {closes})"
+            f"dates that came twice with different prices left out: {len(apart)}, the newest {newest} (closes {closes})"
         )
     return tuple(said)
 
