@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -120,6 +120,7 @@ def main() -> None:
     symbols = [f"S{number}" for number in range(asked.names)]
     start = LAST.replace(year=LAST.year - asked.years)
     print(f"{asked.names} names x {asked.years} years, load average {os.getloadavg()[0]:.1f}")
+    spent: dict[str, list[tuple[float, float]]] = {}
     with served(asked.names, asked.years) as service:
         for turn in range(asked.repeat):
             with tempfile.TemporaryDirectory() as folder:
@@ -127,26 +128,38 @@ def main() -> None:
                 yfinance.cache._TzCacheManager._tz_cache = (
                     yfinance.cache._CookieCacheManager._Cookie_cache
                 ) = None
-                store = Path(folder) / "p.duckdb"
-                for name, run in (
-                    ("yf.download, cold", lambda: _rows(yfinance_download(service, symbols, start))),
-                    ("yf.download, warm", lambda: _rows(yfinance_download(service, symbols, start))),
-                    ("ours, into the store", lambda s=store: ours(service, symbols, start, s, NOW)),
-                    ("ours, again at once", lambda s=store: ours(service, symbols, start, s, NOW)),
-                    (
-                        "ours, a day later",
-                        lambda s=store: ours(service, symbols, start, s, NOW + timedelta(days=1)),
-                    ),
-                ):
+                for name, run in runs_of(service, symbols, start, Path(folder) / "p.duckdb", turn % 2 == 1):
                     service.requests()
                     began, busy = time.perf_counter(), time.process_time()
                     said = run()
-                    spent, cpu = time.perf_counter() - began, time.process_time() - busy
-                    asked_for = service.requests()
+                    took = time.perf_counter() - began, time.process_time() - busy
+                    spent.setdefault(name, []).append(took)
                     print(
-                        f"  {turn + 1} {name:<22}{spent:7.2f} s {cpu:7.2f} s CPU {asked_for:4} requests  {said}",
+                        f"  {turn + 1} {name:<22}{took[0]:7.2f} s {took[1]:7.2f} s CPU "
+                        f"{service.requests():4} requests  {said}",
                         flush=True,
                     )
+    print(f"  {'medians':<24}{'s':>9}{'s CPU':>8}{'to warm':>9}{'CPU to warm':>13}")
+    warm = np.median(spent["yf.download, warm"], axis=0)
+    for name, each in spent.items():
+        wall, cpu = np.median(each, axis=0)
+        print(f"  {name:<24}{wall:9.2f}{cpu:8.2f}{wall / warm[0]:9.2f}{cpu / warm[1]:13.2f}")
+
+
+def runs_of(
+    service: Served, symbols: list[str], start: date, store: Path, ours_first: bool
+) -> list[tuple[str, Callable[[], str]]]:
+    """Return what one turn runs; turns alternate in who comes first."""
+    theirs = [
+        (f"yf.download, {how}", lambda: _rows(yfinance_download(service, symbols, start)))
+        for how in ("cold", "warm")
+    ]
+    moments = {"into the store": NOW, "again at once": NOW, "a day later": NOW + timedelta(days=1)}
+    mine = [
+        (f"ours, {how}", lambda now=now: ours(service, symbols, start, store, now))
+        for how, now in moments.items()
+    ]
+    return [*mine, *theirs] if ours_first else [*theirs, *mine]
 
 
 def _rows(table: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 SAME = 5e-6  # relative; a vendor's floats are of single precision, and below it a value is only rounded differently
 COLUMNS = ("open", "high", "low", "close", "volume", "dividend", "split")
+NAMES = pd.Index(list(COLUMNS))
 REQUIRED = [COLUMNS.index(each) for each in ("close", "dividend", "split")]
 
 
@@ -42,7 +43,7 @@ class Bars:
 
     def __post_init__(self) -> None:
         index = self.table.index
-        if tuple(self.table.columns) != COLUMNS:
+        if self.table.columns is not NAMES and tuple(self.table.columns) != COLUMNS:
             raise ValueError(f"{self.symbol}: columns must be {COLUMNS}, not {tuple(self.table.columns)}")
         if not isinstance(index, pd.DatetimeIndex) or index.tz is not None:
             raise ValueError(f"{self.symbol}: sessions must be dates without a zone")
@@ -50,7 +51,8 @@ class Bars:
             raise ValueError(f"{self.symbol}: sessions must strictly increase")
         if self.fetched_at.tzinfo is None:
             raise ValueError(f"{self.symbol}: fetched_at must carry its zone (UTC)")
-        if np.isnan(self.table.to_numpy(dtype=float)[:, REQUIRED]).any():
+        values = self.table.to_numpy(dtype=float)
+        if any(np.isnan(values[:, column]).any() for column in REQUIRED):
             raise ValueError(f"{self.symbol}: close, dividend and split must not be missing")
 
 

@@ -7,8 +7,9 @@ row of five N × T arrays. So a panel of 2,000 names over 20 years takes about a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -49,22 +50,39 @@ class Grid:
     sessions: Mapping[str, Rows]  # by calendar: T, sessions of its exchange up to each date
     unknown: Mapping[str, Bools]  # by calendar: dates that it does not reach
     _row_of: Rows  # by days since the first
+    # by calendar: the dates placed last and what came of it; most names of an exchange share their dates
+    _placed: dict[str, tuple[Days, Rows, Rows, Bools]] = field(default_factory=dict)
 
     def rows(self, days: Days) -> Rows:
         """Return the row of each date, all of which must be on the grid."""
         found: Rows = self._row_of[(days - self.days[0]).astype(np.intp)]
         return found
 
+    def place(self, days: Days, name: str) -> tuple[Rows, Rows, Bools]:
+        """Return the row of each date and, from the first of them on, its last bar and whether its price is one."""
+        if name not in self._placed or self._placed[name][0] is not days:
+            rows = self.rows(days)
+            latest = _latest(rows, int(rows[0]), len(self.days))
+            self._placed[name] = (days, rows, latest, _is_kept(rows, latest, int(rows[0]), self, name))
+        return self._placed[name][1:]
 
-def own_rows(bars: Bars, instrument: Instrument, as_of: date) -> Own:
-    """Cut the rows that are not this security's: before its listing, from its delisting on, after as_of."""
-    days = as_days(pd.DatetimeIndex(bars.table.index))
+
+def own_rows(bars: Bars, instrument: Instrument, as_of: date, days_of: dict[int, Days]) -> Own:
+    """Cut the rows that are not this security's: before its listing, from its delisting on, after as_of.
+
+    days_of: the dates of each index seen so far, by its id; names with the same sessions share one.
+    """
+    index = cast(pd.DatetimeIndex, bars.table.index)  # Bars sees to it
+    if id(index) not in days_of:
+        days_of[id(index)] = as_days(index)
+    days = days_of[id(index)]
     first = 0 if instrument.listed_from is None else int(np.searchsorted(days, _day(instrument.listed_from)))
     last = int(np.searchsorted(days, _day(as_of), side="right"))
     if instrument.delisted_on is not None:
         last = min(last, int(np.searchsorted(days, _day(instrument.delisted_on))))
     last = max(first, last)
-    return Own(days[first:last], bars.table.to_numpy(dtype=float)[first:last])
+    cut = days if last - first == len(days) else days[first:last]
+    return Own(cut, bars.table.to_numpy(dtype=float)[first:last])
 
 
 def unite(own: Mapping[str, Own], instruments: Mapping[str, Instrument], as_of: date) -> Grid:
@@ -125,12 +143,10 @@ class Columns:
         np.divide(close[1:] + own.values[1:, DIVIDEND], close[:-1], out=growth[1:])
         level = np.cumprod(growth)
 
-        rows = grid.rows(own.days)
+        rows, latest, kept = grid.place(own.days, calendar_of(instrument.mic))
         start = int(rows[0])
-        latest = _latest(rows, start, len(grid.days))
-        kept = _is_kept(rows, latest, start, grid, calendar_of(instrument.mic))
         if instrument.delisted_on is not None:
-            kept &= grid.days[start:] < _day(instrument.delisted_on)
+            kept = kept & (grid.days[start:] < _day(instrument.delisted_on))
         factor = np.where(kept, rate[start:], np.nan)
         for each in (self.prices, self.close):
             each[at, :start] = np.nan

@@ -11,7 +11,7 @@ import pandas as pd
 
 from screener.market.bars import Bars
 from screener.market.currency import major_unit, rates_to_base
-from screener.market.grid import VOLUME, Columns, Floats, Own, own_rows, unite
+from screener.market.grid import VOLUME, Columns, Days, Floats, Own, own_rows, unite
 from screener.market.sessions import calendar_of, city_of, known_sessions, known_until, last_completed
 from screener.universe.model import Instrument
 
@@ -156,8 +156,9 @@ def build(
     sessions a source could already have served; it is the caller's clock. Each close is converted at the newest
     rate that was known when its exchange closed (currency.py).
     """
+    days_of: dict[int, Days] = {}
     own = {
-        symbol: own_rows(bars[symbol], each, as_of)
+        symbol: own_rows(bars[symbol], each, as_of, days_of)
         for symbol, each in sorted(instruments.items())
         if symbol in bars
     }

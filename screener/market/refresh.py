@@ -16,18 +16,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.errors import SourceError
-from screener.market.bars import COLUMNS, SAME, Bars, as_sessions
+from screener.market.bars import COLUMNS, NAMES, SAME, Bars, as_sessions
 from screener.market.sessions import last_completed, sessions_between
 from screener.market.sources import PriceRequest, PriceSource
 from screener.market.store import Store
 from screener.market.store_rows import Series, Update
 
-BATCH = 20  # symbols; what one transaction holds
+BATCH = 40  # symbols; what one transaction holds
 OVERLAP_SESSIONS = 10
 WHOLE_AGAIN = timedelta(days=28)  # corrections older than the overlap are found by asking for everything
 # vendors revise volumes for days, and that is no news
 REVISED = [each for each in COLUMNS if each != "volume"]
 DAYS_TO_BE_GONE = 2
+NO_ROWS = pd.DataFrame(columns=NAMES, index=as_sessions([]), dtype=float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +177,10 @@ def _news(stored: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, str]
     """Return the rows to write, and a sentence on what changed of those that were stored."""
     if not len(stored):
         return table, ""
-    fresh = table.loc[table.index.difference(stored.index)]
-    shared = table.index.intersection(stored.index)
-    changed = table.loc[shared][_differs(stored.loc[shared], table.loc[shared])]
-    withdrawn = stored.loc[stored.index.difference(table.index), []].reindex(columns=list(COLUMNS))
+    known, kept = table.index.isin(stored.index), stored.index.isin(table.index)
+    fresh, shared = table[~known], table[known]
+    changed = shared[_differs(stored[kept], shared)]
+    withdrawn = stored[~kept] * np.nan
     rows = pd.concat([each for each in (fresh, changed, withdrawn) if len(each)] or [fresh])
     return rows, _restatement(stored, changed, withdrawn)
 
@@ -231,7 +232,7 @@ def _sessions_before(mic: str, day: date) -> date:
 def _table(bars: Bars | None, request: PriceRequest) -> pd.DataFrame:
     """Return the stored rows of the span asked for: what lies outside is neither confirmed nor withdrawn."""
     if bars is None:
-        return pd.DataFrame(columns=list(COLUMNS), index=as_sessions([]), dtype=float)
+        return NO_ROWS
     return bars.table.loc[pd.Timestamp(request.start) : pd.Timestamp(request.end)]
 
 
@@ -239,7 +240,8 @@ def _differs(
     stored: pd.DataFrame, served: pd.DataFrame, columns: Sequence[str] = COLUMNS
 ) -> npt.NDArray[np.bool_]:
     """Say for each shared row whether a value changed by more than the vendor's own rounding."""
-    a, b = (each[list(columns)].to_numpy(dtype=float) for each in (stored, served))
+    chosen = [COLUMNS.index(each) for each in columns]
+    a, b = (each.to_numpy(dtype=float)[:, chosen] for each in (stored, served))
     return np.asarray(~np.isclose(a, b, rtol=SAME, atol=1e-9, equal_nan=True).all(axis=1))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -19,16 +20,16 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import UserError
-from screener.market.bars import COLUMNS, Bars
+from screener.market.bars import Bars
 from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
-    DAYS,
     FIRST,
     LAST,
     REFUSALS,
     STATUS,
     Series,
+    SharedSessions,
     Update,
     edges_of,
     facts_of,
@@ -36,7 +37,7 @@ from screener.market.store_rows import (
     insert_bars,
     insert_fetches,
     naive,
-    read_bars,
+    read_tables,
     replace_adjusted,
     until,
 )
@@ -44,7 +45,7 @@ from screener.market.store_schema import SCHEMA, Connection, layout_of, opened, 
 from screener.market.verdicts import Verdict
 
 HASH = "SELECT coalesce(bit_xor(hash(t)), 0), count(*) FROM {} t"
-NAMES = pd.Index(list(COLUMNS))
+TOGETHER, READERS = 100, 2  # symbols that are read at once, and threads that read
 
 
 class Store:
@@ -110,25 +111,33 @@ class Store:
         """
         with self._reading() as connection:
             about = facts_of(connection, source, known_at)
-            wanted = {symbol: about[symbol] for symbol in symbols if symbol in about}
-            ids = [facts.id for facts in wanted.values()]
-            keys, block = read_bars(connection, ids, start or FIRST, end or LAST, known_at)
-        edges = edges_of(keys // DAYS)
-        sessions = (keys % DAYS).astype("datetime64[D]").astype("datetime64[s]")
-        named = {facts.id: symbol for symbol, facts in wanted.items()}
-        bars = {}
-        for first, last in pairwise(edges):
-            symbol = named[int(keys[first] // DAYS)]
-            facts = about[symbol]
-            # views of one block: nobody writes to the tables of Bars
-            table = pd.DataFrame(
-                block[:, first:last].T,
-                index=pd.DatetimeIndex(sessions[first:last], name="session", copy=False),
-                columns=NAMES,
-                copy=False,
+            named = {about[symbol].id: symbol for symbol in symbols if symbol in about}
+            ids = sorted(named)
+            sessions = SharedSessions()
+            groups = [ids[first : first + TOGETHER] for first in range(0, len(ids), TOGETHER)]
+
+            def tables_of(group: list[int]) -> dict[int, pd.DataFrame]:
+                with connection.cursor() as cursor:
+                    return read_tables(cursor, group, (start or FIRST, end or LAST), known_at, sessions)
+
+            # DuckDB and NumPy let other threads run: a group is read while the tables of another are made
+            with ThreadPoolExecutor(READERS, "store-reader") as pool:
+                tables = {
+                    named[number]: table
+                    for tables in pool.map(tables_of, groups)
+                    for number, table in tables.items()
+                }
+        return {
+            symbol: Bars(
+                symbol,
+                tables[symbol],
+                about[symbol].currency,
+                source,
+                about[symbol].fetched_at,
+                about[symbol].synthetic,
             )
-            bars[symbol] = Bars(symbol, table, facts.currency, source, facts.fetched_at, facts.synthetic)
-        return {symbol: bars[symbol] for symbol in sorted(bars)}
+            for symbol in sorted(tables)
+        }
 
     def adjusted(self, source: str, symbols: Sequence[str]) -> dict[str, pd.Series]:
         """Return the vendor's adjusted close by symbol, as of the last time the whole history was asked for."""

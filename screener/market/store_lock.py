@@ -33,8 +33,8 @@ class Patience:
 
 
 def lock_path(store: Path) -> Path:
-    """Return the lock file of a store."""
-    return store.with_name(store.name + ".lock")
+    """Return the lock file of a store, the same one by whatever link the store is reached."""
+    return _beside(store, ".lock")
 
 
 def lock_holder(store: Path) -> str:
@@ -98,10 +98,20 @@ def gate(store: Path, patience: Patience, *, shared: bool) -> Iterator[None]:
 def _gate_file(store: Path) -> int | None:
     if fcntl is None:
         return None
-    try:
-        return os.open(store.with_name(store.name + ".gate"), os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        return None
+    for how in (
+        os.O_RDWR | os.O_CREAT,
+        os.O_RDONLY,
+    ):  # the gate of another user can be held without writing to it
+        try:
+            return os.open(_beside(store, ".gate"), how, 0o644)
+        except OSError:
+            continue
+    return None
+
+
+def _beside(store: Path, suffix: str) -> Path:
+    real = store.resolve()
+    return real.with_name(real.name + suffix)
 
 
 def _taken(descriptor: int, how: int) -> bool:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from screener.market.bars import COLUMNS
+from screener.market.bars import COLUMNS, NAMES
 from screener.market.store_schema import Connection
 
-CHUNK = 1 << 20  # rows taken from DuckDB at once: few enough to keep the peak of memory low
+CHUNK = 1 << 20  # rows taken from DuckDB in one piece
 FIRST, LAST = date(1900, 1, 1), date(9999, 1, 1)
 DAYS = 1 << 20  # more than there are days; series × DAYS + day orders bars
 
@@ -81,35 +83,68 @@ def facts_of(connection: Connection, source: str, known_at: datetime | None) -> 
     }
 
 
-def read_bars(
-    connection: Connection, ids: Sequence[int], start: date, end: date, known_at: datetime | None
+class SharedSessions:
+    """The sessions of many symbols, kept once where they are the same, as those of most names of an exchange are."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._kept: dict[tuple[int, int, int], tuple[npt.NDArray[np.int64], pd.DatetimeIndex]] = {}
+
+    def of(self, days: npt.NDArray[np.int64]) -> pd.DatetimeIndex:
+        """Return the index of days since 1970, of which there is at least one."""
+        like = (len(days), int(days[0]), int(days[-1]))
+        kept = self._kept.get(like)
+        if kept is None or not np.array_equal(kept[0], days):
+            index = pd.DatetimeIndex(days.astype("datetime64[D]").astype("datetime64[s]"), name="session")
+            kept = self._kept[like] = (days.copy(), index)
+        return kept[1]
+
+
+def read_tables(
+    connection: Connection,
+    ids: Sequence[int],
+    span: tuple[date, date],
+    known_at: datetime | None,
+    sessions: SharedSessions,
+) -> dict[int, pd.DataFrame]:
+    """Return the newest version of each bar from one date to another, T × COLUMNS, by series."""
+    keys, block = _read_bars(connection, ids, span, known_at)
+    series, days = keys // DAYS, keys & (DAYS - 1)
+    return {
+        # views of one block: nobody writes to the tables of Bars
+        int(series[first]): pd.DataFrame(
+            block[:, first:last].T, sessions.of(days[first:last]), NAMES, copy=False
+        )
+        for first, last in pairwise(edges_of(series))
+    }
+
+
+def _read_bars(
+    connection: Connection, ids: Sequence[int], span: tuple[date, date], known_at: datetime | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the newest version of each bar: keys (series × DAYS + day, increasing) and COLUMNS × rows."""
-    where, asked = _condition(ids, start, end, known_at)
-    ((count,),) = connection.execute(f"SELECT count(*) FROM bars WHERE {where}", asked).fetchall()
-    keys, moments = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
-    block = np.empty((len(COLUMNS), count))
-    at = 0
-    chosen = f"""
-        SELECT series::BIGINT * {DAYS} + (session - DATE '1970-01-01') AS key, epoch_us(fetched_at) AS moment,
-          {", ".join(COLUMNS)} FROM bars WHERE {where}"""
-    for batch in connection.sql(chosen, params=asked).to_arrow_reader(CHUNK):
-        to = at + batch.num_rows
-        keys[at:to], moments[at:to] = batch.column(0).to_numpy(), batch.column(1).to_numpy()
-        for row in range(len(COLUMNS)):  # NULL becomes NaN
-            block[row, at:to] = batch.column(2 + row).to_numpy(zero_copy_only=False)
-        at = to
-    kept = _newest(keys, moments, block[COLUMNS.index("close")])
-    if kept is not None:
-        keys = keys[kept]
-        for row in range(len(COLUMNS)):
-            block[row, : len(keys)] = block[row][kept]
-        block = block[:, : len(keys)]
+    where, asked = _condition(ids, span, known_at)
+    query = f"SELECT series, session, fetched_at, {', '.join(COLUMNS)} FROM bars WHERE {where}"
+    rows = connection.sql(query, params=asked).to_arrow_reader(CHUNK).read_all().combine_chunks()
+    keys = rows.column(0).to_numpy().astype(np.int64) * DAYS
+    keys += rows.column(1).cast("int32").to_numpy()
+    moments = rows.column(2).cast("int64").to_numpy()
+    close = rows.column(3 + COLUMNS.index("close"))
+    held = close.is_valid().to_numpy() if close.null_count else np.ones(len(keys), dtype=bool)
+    keys, places = _places(keys, moments, held)
+    runs = [(0, len(keys), 0)] if places is None else _runs(places)
+    block = np.empty((len(COLUMNS), len(keys)))
+    for row, name in enumerate(COLUMNS):
+        values = rows.column(name).to_numpy()  # NULL becomes NaN
+        if runs is None and places is not None:
+            block[row, places[places >= 0]] = values[places >= 0]
+        for first, last, place in runs or ():
+            block[row, place : place + last - first] = values[first:last]
     return keys, block
 
 
 def _condition(
-    ids: Sequence[int], start: date, end: date, known_at: datetime | None
+    ids: Sequence[int], span: tuple[date, date], known_at: datetime | None
 ) -> tuple[str, dict[str, Any]]:
     """Return a WHERE with only what narrows anything: on ten million rows each term costs its tenth of a second."""
     asked: dict[str, Any] = {"low": min(ids, default=0), "high": max(ids, default=-1)}
@@ -117,27 +152,61 @@ def _condition(
     if len(ids) != asked["high"] - asked["low"] + 1:
         terms.append("series IN (SELECT unnest($ids))")
         asked["ids"] = list(ids)
-    if (start, end) != (FIRST, LAST):
+    if span != (FIRST, LAST):
         terms.append("session BETWEEN $start AND $end")
-        asked |= {"start": start, "end": end}
+        asked |= {"start": span[0], "end": span[1]}
     if known_at is not None:
         terms.append("fetched_at <= $known")
         asked["known"] = naive(known_at)
     return " AND ".join(terms), asked
 
 
-def _newest(
-    keys: npt.NDArray[np.int64], moments: npt.NDArray[np.int64], close: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64] | None:
-    """Return the positions of the newest version of each bar in order, without withdrawn ones; None: all as is."""
-    held = np.isfinite(close)
-    if bool((np.diff(keys) > 0).all()) and bool(held.all()):
+def _places(
+    keys: npt.NDArray[np.int64], moments: npt.NDArray[np.int64], held: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.intp] | None]:
+    """Return the keys of the bars that count, increasing, and where each row's values go among them.
+
+    A row goes nowhere (−1) when a newer version of its bar is stored, or when the newest is withdrawn. None: all
+    as is. Nearly all rows lie in order; only those that do not, later days and later versions, are sorted.
+    """
+    if not len(keys):
+        return keys, None
+    in_order = np.append(True, keys[1:] > np.maximum.accumulate(keys)[:-1])
+    if bool(in_order.all()) and bool(held.all()):
+        return keys, None
+    late = np.flatnonzero(~in_order)
+    late = late[np.lexsort((moments[late], keys[late]))]
+    late = late[np.append(keys[late][1:] != keys[late][:-1], True)[: len(late)]]  # the newest of each
+    early = np.flatnonzero(in_order)
+    twin = early[np.minimum(np.searchsorted(keys[early], keys[late]), len(early) - 1)]
+    same = keys[twin] == keys[late]
+    newer = moments[late] > moments[twin]
+    counts = in_order.copy()
+    counts[twin[same & newer]] = False
+    counts[late[~same | newer]] = True
+    counts &= held
+    late, early = late[counts[late]], early[counts[early]]
+
+    after = np.searchsorted(keys[early], keys[late]) + np.arange(len(late))
+    places = np.full(len(keys), -1, dtype=np.intp)
+    places[late] = after
+    free = np.ones(len(early) + len(late), dtype=bool)
+    free[after] = False
+    places[early] = np.flatnonzero(free)
+    newest = np.empty(len(free), dtype=np.int64)
+    newest[free], newest[after] = keys[early], keys[late]
+    return newest, places
+
+
+def _runs(places: npt.NDArray[np.intp]) -> list[tuple[int, int, int]] | None:
+    """Return first row, row after the last, and place of each run of rows that stay side by side.
+
+    None where they are too many: one copy by index is then the faster way.
+    """
+    edges = edges_of(places - np.arange(len(places)))
+    if len(edges) * 16 > len(places):
         return None
-    order = np.lexsort((moments, keys))
-    ordered = keys[order]
-    last = np.append(ordered[1:] != ordered[:-1], True) if len(ordered) else np.zeros(0, dtype=bool)
-    newest: npt.NDArray[np.int64] = order[last]
-    return newest[held[newest]]
+    return [(first, last, int(places[first])) for first, last in pairwise(edges) if places[first] >= 0]
 
 
 def edges_of(groups: npt.NDArray[Any]) -> list[int]:
@@ -153,8 +222,8 @@ def ids_of(
     """Return each symbol's id, new ones made, and the newest fetch time stored of each."""
     rows = connection.execute(
         """
-        SELECT symbol, id, (SELECT max(fetched_at) FROM fetches WHERE series = id) FROM series
-        WHERE source = ? AND symbol IN (SELECT unnest(?))
+        SELECT symbol, id, max(fetched_at) FROM series LEFT JOIN fetches ON series = id
+        WHERE source = ? AND symbol IN (SELECT unnest(?)) GROUP BY ALL
         """,
         [source, list(symbols)],
     ).fetchall()
@@ -176,29 +245,28 @@ def insert_bars(
     if not written:
         return
     lengths = [len(rows) for _, rows in written]
-    incoming = pd.DataFrame(
-        np.concatenate([rows.to_numpy(dtype=float) for _, rows in written]), columns=list(COLUMNS)
-    )
-    incoming["series"] = np.repeat([ids[each.symbol] for each, _ in written], lengths)
-    incoming["session"] = np.concatenate([rows.index.to_numpy() for _, rows in written])
+    values = np.concatenate([rows.values for _, rows in written], dtype=np.float64)
     fetched = np.array([moments[each.symbol] for each, _ in written], dtype="datetime64[us]")
-    incoming["fetched_at"] = np.repeat(fetched, lengths)
-    connection.register("incoming", incoming)
-    columns = ", ".join(f"nullif({each}, 'nan'::DOUBLE) AS {each}" for each in COLUMNS)
-    connection.execute(
-        f"INSERT INTO bars BY NAME SELECT series, session::DATE AS session, {columns}, fetched_at FROM incoming"
-    )
-    connection.unregister("incoming")
+    incoming = {
+        "series": pa.array(np.repeat([ids[each.symbol] for each, _ in written], lengths)),
+        "session": pa.array(
+            np.concatenate([rows.index.values for _, rows in written]).astype("datetime64[D]")
+        ),
+        "fetched_at": pa.array(np.repeat(fetched, lengths)),
+    }
+    for at, name in enumerate(COLUMNS):
+        incoming[name] = pa.array(np.ascontiguousarray(values[:, at]), from_pandas=True)
+    _insert(connection, "bars", pa.table(incoming))
 
 
 def insert_fetches(
     connection: Connection, ids: Mapping[str, int], moments: Mapping[str, datetime], updates: Sequence[Update]
 ) -> None:
     """Add a line for each update to the log of fetches."""
-    incoming = pd.DataFrame(
+    incoming = pa.table(
         {
             "series": [ids[each.symbol] for each in updates],
-            "fetched_at": np.array([moments[each.symbol] for each in updates], dtype="datetime64[us]"),
+            "fetched_at": [moments[each.symbol] for each in updates],
             "outcome": [each.outcome for each in updates],
             "detail": [each.detail for each in updates],
             "written": [0 if each.rows is None else len(each.rows) for each in updates],
@@ -209,8 +277,12 @@ def insert_fetches(
             "whole_at": [naive(each.series.whole_at) if each.series else None for each in updates],
         }
     )
+    _insert(connection, "fetches", incoming)
+
+
+def _insert(connection: Connection, table: str, incoming: pa.Table) -> None:
     connection.register("incoming", incoming)
-    connection.execute("INSERT INTO fetches BY NAME FROM incoming")
+    connection.execute(f"INSERT INTO {table} BY NAME FROM incoming")
     connection.unregister("incoming")
 
 

@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from screener.errors import ScreenerError
+from screener.market import store_lock
 from screener.market.store import Store
 from screener.market.store_lock import Patience, gate, lock_holder
 from tests.market.store_victim import BEGAN, batch, batches_in
@@ -119,6 +120,40 @@ def test_a_write_waits_for_a_read_to_end_and_a_read_for_a_write(tmp_path: Path) 
         gate(path, patience(), shared=True),
     ):
         pass
+
+
+def test_a_store_reached_by_a_link_has_the_same_gate_and_the_same_writer(tmp_path: Path) -> None:
+    path, link = tmp_path / "p.duckdb", tmp_path / "link.duckdb"
+    with Store.open(path):
+        link.symlink_to(path)
+        assert lock_holder(link).startswith(f"process {os.getpid()} (")
+        with pytest.raises(ScreenerError, match="waited 0 s"), Store.open(link, patience=Patience(0)):
+            pass
+    with (
+        gate(path, Patience(0), shared=False),
+        pytest.raises(ScreenerError, match="waited 0 s"),
+        gate(link, Patience(0), shared=True),
+    ):
+        pass
+
+
+def test_the_gate_of_another_user_is_kept_though_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "p.duckdb"
+    with Store.open(path):
+        pass
+    real = os.open
+
+    def only_to_read(file: Path, how: int, mode: int = 0o777) -> int:
+        if how & (os.O_RDWR | os.O_CREAT):
+            raise PermissionError(13, "Permission denied")
+        return real(file, how, mode)
+
+    with gate(path, Patience(0), shared=False):
+        monkeypatch.setattr(store_lock.os, "open", only_to_read)
+        with pytest.raises(ScreenerError, match="waited 0 s"), gate(path, Patience(0), shared=True):
+            pass
 
 
 def test_another_program_in_the_file_is_named(tmp_path: Path) -> None:

@@ -115,6 +115,40 @@ def _hundredfold(result: dict[str, Any]) -> None:
         values[-6:-3] = [100 * each for each in values[-6:-3]]
 
 
+def _columns(result: dict[str, Any]) -> list[list[Any]]:
+    """Return every list that has an entry a row, timestamps first."""
+    indicators = result["indicators"]
+    return [
+        result["timestamp"],
+        *indicators["quote"][0].values(),
+        indicators["adjclose"][0]["adjclose"],
+    ]
+
+
+def _row_again(result: dict[str, Any]) -> None:
+    for values in _columns(result):
+        values.insert(-3, values[-3])
+
+
+def _row_contradicted(result: dict[str, Any]) -> None:
+    _row_again(result)
+    for name in ("open", "high", "low", "close"):
+        result["indicators"]["quote"][0][name][-3] *= 1.1
+
+
+def _live_row(result: dict[str, Any]) -> None:
+    """Add the row that Yahoo adds while a session is open and for some hours after: the day's, of another second."""
+    for values in _columns(result):
+        values.append(values[-1])
+    result["timestamp"][-1] += 6 * 3600
+    result["indicators"]["quote"][0]["volume"][-1] += 1
+
+
+def _backwards(result: dict[str, Any]) -> None:
+    for values in _columns(result):
+        values.reverse()
+
+
 def _in_pence(result: dict[str, Any]) -> None:
     result["meta"]["currency"] = "GBp"
 
@@ -142,6 +176,10 @@ FAULTS: dict[str, Callable[[Reply], Reply]] = {
     "reset": lambda honest: Reply(reset=True),
     "null rows": _edited(_rows_of_null),
     "newest null": _edited(_newest_without_prices),
+    "row again": _edited(_row_again),
+    "row contradicted": _edited(_row_contradicted),
+    "live row": _edited(_live_row),
+    "backwards": _edited(_backwards),
     "glitch": _edited(_hundredfold),
     "wrong currency": _edited(_in_pence),
     "wrong zone": _edited(_by_tokyo),

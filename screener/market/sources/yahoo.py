@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from screener.errors import SourceError, UserError
-from screener.market.bars import Bars, as_sessions, bars_table
+from screener.market.bars import NAMES, Bars, as_sessions, bars_table
 from screener.market.sessions import CALENDARS
 from screener.market.sources import PriceRequest, PriceSource, SourceSettings
 from screener.market.sources.rows import carry_events
@@ -36,6 +36,7 @@ from screener.market.sources.yahoo_answers import (
     dropped_rows,
     judge,
     judge_statement,
+    mend_order,
 )
 from screener.market.sources.yahoo_setup import Cache, Cookies, open_caches, yfinance_our_way
 
@@ -147,6 +148,8 @@ class YahooSource:
             self._count(failure)
             raise
         self._failed_in_a_row = 0
+        dropped = dropped_rows(served)
+        disorder = mend_order(served, self._connect().chart, _zone(request.mic))
         return Bars(
             symbol=request.symbol,
             table=_table(served, request),
@@ -154,7 +157,7 @@ class YahooSource:
             source=self.identity,
             fetched_at=now,
             adjusted=_adjusted(served, request, self._session),
-            notes=dropped_rows(served),
+            notes=(*dropped, *disorder),
         )
 
     def expect(self, requests: Sequence[PriceRequest]) -> None:
@@ -311,7 +314,7 @@ def _adjusted(
 def _table(served: pd.DataFrame, request: PriceRequest) -> pd.DataFrame:
     """Return the table of Bars: rows with a close, from request.start to request.end."""
     columns = list(COLUMNS.values())
-    values = served[list(COLUMNS)].to_numpy(dtype=float, copy=True)
+    values = np.array([served[each].to_numpy(dtype=float) for each in COLUMNS]).T
     values[np.isinf(values)] = np.nan
     opened, close, volume, split = (
         values[:, columns.index(each)] for each in ("open", "close", "volume", "split")
@@ -319,7 +322,7 @@ def _table(served: pd.DataFrame, request: PriceRequest) -> pd.DataFrame:
     split[(split == 0) | np.isnan(split)] = 1.0
     # yfinance turns an unknown volume into 0. Currencies have none, nor have rows without a range.
     volume[(volume == 0) & (np.isnan(opened) if request.mic else True)] = np.nan
-    table = pd.DataFrame(values, index=served.index, columns=columns, copy=False)
+    table = pd.DataFrame(values, index=served.index, columns=NAMES, copy=False)
     if np.isnan(close).any() or np.isnan(values[:, columns.index("dividend")]).any():
         table = bars_table(carry_events(table.fillna({"dividend": 0.0})))
     table = table.loc[pd.Timestamp(request.start) : pd.Timestamp(request.end)]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from screener.errors import SourceError
+from screener.market.bars import SAME
 from screener.market.currency import major_unit
 from screener.market.sources import PriceRequest
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from screener.market.sources.yahoo_session import Answer
 
 
+TIMESTAMPS = re.compile(r'"timestamp":\s*\[([^\]]*)\]')
 STATED_ZONE = re.compile(r'"exchangeTimezoneName":\s*"([^"]+)"')
 
 
@@ -141,6 +145,51 @@ def check_zone(request: PriceRequest, answer: Answer | None, zone: str | None) -
         apart = True
     if stated != zone and apart:
         raise Miss("malformed", f"the answer dates its rows by {stated}, the exchange keeps {zone}")
+
+
+def mend_order(served: pd.DataFrame, answer: Answer | None, zone: str | None) -> tuple[str, ...]:
+    """Empty the prices of dates that came twice and differ, and return what is to be said of the order of rows.
+
+    yfinance sorts rows and keeps the first of a date without a word. Two rows of the newest date are no fault while
+    their timestamps differ: the later one is Yahoo's live price, and yfinance keeps that. Rows that came twice alike
+    are kept once. served: yfinance's frame by session.
+    """
+    found = TIMESTAMPS.search(answer.text) if answer is not None else None
+    if answer is None or found is None or not found[1].strip():
+        return ()
+    stated = STATED_ZONE.search(answer.text)
+    keeps = stated[1].replace("\\/", "/") if stated else zone or "UTC"
+    moments = pd.DatetimeIndex(np.array(found[1].split(","), dtype=np.int64), tz="UTC", dtype="M8[s, UTC]")
+    local = moments.tz_convert(keeps).tz_localize(None)
+    # at times Yahoo's midnight is an hour or two early; yfinance too takes such a row for the next day's
+    early = (local.minute == 0) & (local.hour >= 22)
+    dates = (local + pd.to_timedelta(2 * early, unit="h") if early.any() else local).normalize()
+    if dates.is_monotonic_increasing and dates.is_unique:
+        return ()
+    said = [] if moments.is_monotonic_increasing else ["rows came out of order and were sorted"]
+    rows = pd.DataFrame(json.loads(answer.text)["chart"]["result"][0]["indicators"]["quote"][0], index=dates)
+    repeated = dates.duplicated(keep=False)
+    if len(set(moments[dates == dates.max()])) == 2 == int((dates == dates.max()).sum()):
+        repeated &= dates != dates.max()
+    alike: list[date] = []
+    apart: list[tuple[date, str]] = []
+    for day in dates[repeated].unique():
+        group = rows[dates == day]
+        prices = group[["open", "high", "low", "close"]].to_numpy(dtype=float)
+        same = np.isclose(prices, prices[0], rtol=SAME, equal_nan=True).all()
+        if same:
+            alike.append(pd.Timestamp(day).date())
+        else:
+            apart.append((pd.Timestamp(day).date(), " and ".join(f"{each:g}" for each in prices[:, 3])))
+            served.loc[day, ["Open", "High", "Low", "Close", "Adj Close"]] = np.nan
+    if alike:
+        said.append(f"rows that came twice kept once: {len(alike)}, the newest of {max(alike)}")
+    if apart:
+        newest, closes = max(apart)
+        said.append(
+            f"dates that came twice with different prices left out: {len(apart)}, the newest {newest} (closes {closes})"
+        )
+    return tuple(said)
 
 
 def _offset(zone: str, day: str) -> object:

@@ -24,7 +24,7 @@ from screener.market.sources import PriceRequest, SourceSettings
 from screener.market.sources.yahoo import Manners, Waiting, YahooSource, open_source
 from screener.market.sources.yahoo_session import Pace
 from screener.universe.model import Universe
-from tests.stand_in_yahoo import Listing, Reply, StandIn, adjusted_close
+from tests.stand_in_yahoo import Listing, Reply, StandIn, adjusted_close, chart_result
 from tests.stand_in_yahoo.guard import forget_yfinance, stay_on_this_machine
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,6 +95,14 @@ def yahoo(service: StandIn, time: Time) -> YahooSource:
 
 def served(source: YahooSource, request: PriceRequest) -> Bars:
     return source.fetch(request, NOW)
+
+
+def edited(service: StandIn, symbol: str, edit: Callable[[dict[str, Any]], None]) -> bytes:
+    """Return an answer of the stand-in with its result changed."""
+    listing = service.listings[symbol]
+    result = chart_result(symbol, listing, np.ones(len(listing.table), dtype=bool))
+    edit(result)
+    return json.dumps({"chart": {"result": [result], "error": None}}).encode()
 
 
 def refusal(source: YahooSource, request: PriceRequest) -> SourceError:
@@ -294,6 +302,62 @@ def test_a_newest_row_without_prices_is_dropped_and_said(service: StandIn, yahoo
     assert bars.table.index[-1] < dropped
     assert bars.notes == (f"newest row dropped: {dropped.date()} has a volume and no prices",)
     assert served(yahoo, ask("S1")).notes == ()
+
+
+def test_rows_in_any_order_arrive_in_order_and_it_is_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "backwards")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == ("rows came out of order and were sorted",)
+
+
+def test_a_row_sent_twice_arrives_once_and_it_is_said(service: StandIn, yahoo: YahooSource) -> None:
+    service.misbehave("S0", "row again")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == (f"rows that came twice kept once: 1, the newest of {honest.index[-3].date()}",)
+
+
+def test_a_date_with_two_different_rows_is_left_out_and_said_and_its_dividend_goes_to_the_next(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    table = service.listings["S0"].table
+    day, following = table.index[-3:-1]
+    table.loc[day, "dividend"] = 0.5
+    service.misbehave("S0", "row contradicted")
+    bars = served(yahoo, ask("S0"))
+    assert list(bars.table.index) == list(table.index.drop(day))
+    assert bars.table.loc[following, "dividend"] == 0.5
+    assert bars.adjusted is not None and day not in bars.adjusted.index
+    (said,) = bars.notes
+    closes = table.loc[day, "close"]
+    assert said.endswith(f"left out: 1, the newest {day.date()} (closes {closes:g} and {closes * 1.1:g})")
+
+
+def test_a_midnight_an_hour_early_is_not_the_day_before(service: StandIn, yahoo: YahooSource) -> None:
+    table = table_of()
+    service.listings["S0"] = Listing(table, zone="Europe/London")  # rows at midnight, so far
+
+    def an_hour_early(result: dict[str, Any]) -> None:
+        result["timestamp"][-5] -= 3600
+
+    service.recorded["S0"] = edited(service, "S0", an_hour_early)
+    bars = served(yahoo, replace(ask("S0"), mic="XLON"))
+    assert list(bars.table.index) == list(table.index)
+    assert bars.notes == ()
+
+
+def test_of_two_rows_of_the_newest_date_the_later_one_counts_and_nothing_is_wrong(
+    service: StandIn, yahoo: YahooSource
+) -> None:
+    service.misbehave("S0", "live row")
+    bars = served(yahoo, ask("S0"))
+    honest = service.listings["S0"].table.copy()
+    honest.iloc[-1, honest.columns.get_loc("volume")] += 1
+    pd.testing.assert_frame_equal(bars.table, honest, check_freq=False, check_exact=True)
+    assert bars.notes == ()
 
 
 def test_a_budget_that_is_spent_ends_the_asking(service: StandIn, time: Time) -> None:
