@@ -117,8 +117,8 @@ def drawdown_table(wealth: pd.Series, most: int = 10) -> tuple[Drawdown, ...]:
     wealth: T, > 0, no NaN, indexed by sessions.
     """
     levels, dates = wealth.to_numpy(dtype=float), pd.DatetimeIndex(wealth.index)
-    at_peak = np.flatnonzero(levels >= np.maximum.accumulate(levels))
-    ends = np.append(at_peak[1:], len(levels))
+    at_peak = np.flatnonzero(levels >= np.maximum.accumulate(levels)).tolist()
+    ends = [*at_peak[1:], len(levels)]
     found = []
     for peak, end in zip(at_peak, ends, strict=True):
         if end == peak + 1:

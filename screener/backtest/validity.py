@@ -1,4 +1,4 @@
-"""How far a record can be trusted: intervals by the stationary bootstrap, and what its Sharpe ratio proves after a search.
+"""How far a record can be trusted: intervals by the bootstrap, and what its Sharpe ratio proves after a search.
 
 The statistics themselves are performance.py's. Everything random takes a seed: the same record, the same answer.
 """
@@ -148,8 +148,9 @@ def search_of(returns: Floats, *, seed: int = 0) -> Search:
     can make a best one: for normals of correlation ρ throughout, the expected maximum is that of as many independent
     ones of the lower spread √(1 − ρ). So the effective number is the N for which eq. 1, with the spread as measured,
     gives the expected maximum of normals correlated as the trials' Sharpe ratios are. Copies count as one; V trials
-    equally correlated as about V; clusters lie between their number and V. (The participation ratio of the eigenvalues would put 50
-    trials of correlation 0.9 at 1.2, and the spread already holds that correlation: it would be taken off twice.)
+    equally correlated as about V; clusters lie between their number and V. (The participation ratio of the eigenvalues
+    would put 50 trials of correlation 0.9 at 1.2, and the spread already holds that correlation: it would be taken
+    off twice.)
     A trial without variance or with fewer than FEWEST_TRIAL_RETURNS returns is left out.
     """
     known = np.isfinite(returns)
@@ -175,8 +176,8 @@ def search_of(returns: Floats, *, seed: int = 0) -> Search:
 
 def _expected_maximum(trials: float) -> float:
     """Return the expected maximum of so many standard normals, about."""
-    quantiles = stats.norm.ppf([1.0 - 1.0 / trials, 1.0 - 1.0 / (trials * np.e)])
-    return float((1.0 - np.euler_gamma) * quantiles[0] + np.euler_gamma * quantiles[1])
+    one, other = (float(stats.norm.ppf(1.0 - 1.0 / (trials * each))) for each in (1.0, np.e))
+    return float((1.0 - np.euler_gamma) * one + np.euler_gamma * other)
 
 
 def _effective(best: float, trials: int) -> float:

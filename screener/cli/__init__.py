@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import doctor, portfolio, prices, screening, themes, universe, weekly
+from screener.cli import doctor, portfolio, prices, screening, themes, trials, universe, weekly
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(portfolio.backtest)
+app.command("trials")(trials.trials)
 app.command("weekly")(weekly.weekly)
 app.command("doctor")(doctor.doctor)
 

@@ -1,0 +1,157 @@
+"""`screener trials`: every variant that was ever backtested, because the best of many is partly luck."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from screener.cli.options import JsonOption
+from screener.cli.show import Column, dump, number, print_table, say, tell
+
+if TYPE_CHECKING:
+    from screener.backtest.ledger import Ledger, Trial
+    from screener.backtest.validity import Search
+
+LedgerOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ledger", envvar="SCREENER_LEDGER", help="The ledger of trials. [default: beside the price store]"
+    ),
+]
+WIDEST = 60  # characters of settings
+
+
+def trials(
+    theme: Annotated[str, typer.Argument(help="A theme; without one, all are counted.")] = "",
+    ledger: LedgerOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the backtests that were tried, with their Sharpe ratios. Example: screener trials magnets."""
+    from screener.backtest.ledger import read_ledger
+    from screener.errors import UserError, unknown
+
+    path = ledger or default_ledger()
+    found = read_ledger(path)
+    groups = _groups(found)
+    if theme and groups and theme not in {key[1] for key in groups}:
+        raise UserError(unknown("theme", theme, sorted({key[1] for key in groups})))
+    groups = {key: each for key, each in groups.items() if theme in ("", key[1])}
+    if as_json:
+        dump(_record(path, found, groups))
+    else:
+        _print(path, theme, groups)
+    for each in found.damage:
+        tell(f"{path}, line {each.line}: cannot be read and is not counted ({each.reason})")
+
+
+def default_ledger() -> Path:
+    """Return where trials are recorded unless told otherwise: beside the default price store."""
+    from screener.market.load import default_store
+
+    return default_store().with_name("trials.jsonl")
+
+
+Groups = dict[tuple[str, str, str], list["Trial"]]
+
+
+def _groups(found: Ledger) -> Groups:
+    """Return the trials by universe, theme and source; only those of one group are compared."""
+    groups: Groups = {}
+    for each in found.trials:
+        key = (each.variant.universe, each.variant.theme, each.variant.source)
+        groups.setdefault(key, []).append(each)
+    return dict(sorted(groups.items()))
+
+
+def _search(group: list[Trial]) -> Search:
+    from screener.backtest.ledger import weekly_matrix
+    from screener.backtest.validity import search_of
+
+    return search_of(weekly_matrix(group))
+
+
+def _annual(trial: Trial) -> float:
+    return trial.sharpe_ratio * math.sqrt(trial.per_year)
+
+
+def _print(path: Path, theme: str, groups: Groups) -> None:
+    if not groups:
+        say(f"no backtest is recorded in {path}")
+        return
+    if not theme:
+        columns = [Column("Theme"), Column("Universe", 2), Column("Prices", 1), Column("Variants", 0, True)]
+        columns += [Column("Best Sharpe", 0, True), Column("By luck", 3, True), Column("Last tried", 4)]
+        print_table(columns, [_summary(key, group) for key, group in groups.items()])
+        say("by luck: the Sharpe ratio to expect of the best of so many variants without any skill")
+        return
+    for (universe, _, source), group in groups.items():
+        search = _search(group)
+        say(f"{theme} of {universe}, prices from {source}: {len(group)} variants")
+        columns = [Column("Variant", 3), Column("Sharpe", 0, True), Column("Returns", 2, True)]
+        columns += [Column("As of"), Column("Tried", 1), Column("What is unlike the first", 0, flexible=True)]
+        ordered = sorted(group, key=_annual, reverse=True)
+        print_table(columns, [_row(each, group[0]) for each in ordered])
+        luck = number(search.expected_maximum * math.sqrt(365.25 / 7))
+        say(f"Without skill the best of them is expected at a Sharpe ratio of {luck}: by their")
+        say(f"correlations they are worth {number(search.effective, 1)} independent ones.")
+
+
+def _summary(key: tuple[str, str, str], group: list[Trial]) -> list[str]:
+    universe, theme, source = key
+    last = max(each.recorded_at for each in group)
+    best = max(_annual(each) for each in group)
+    luck = _search(group).expected_maximum * math.sqrt(365.25 / 7)
+    return [theme, universe, source, f"{len(group):,}", number(best), number(luck), f"{last:%Y-%m-%d}"]
+
+
+def _row(trial: Trial, first: Trial) -> list[str]:
+    unlike = {
+        name: value
+        for name, value in trial.variant.settings.items()
+        if first.variant.settings.get(name) != value
+    }
+    words = ", ".join(f"{name} {value}" for name, value in unlike.items()) or (
+        "the first" if trial is first else "fewer settings"
+    )
+    return [
+        trial.variant.key[:8],
+        number(_annual(trial)),
+        f"{trial.returns:,}",
+        str(trial.as_of),
+        f"{trial.recorded_at:%Y-%m-%d}",
+        words if len(words) <= WIDEST else words[: WIDEST - 1] + "…",
+    ]
+
+
+def _record(path: Path, found: Ledger, groups: Groups) -> dict[str, Any]:
+    return {
+        "schema": "screener.trials/1",
+        "ledger": str(path),
+        "damaged_lines": [each.line for each in found.damage],
+        "themes": [
+            {
+                "universe": universe,
+                "theme": theme,
+                "source": source,
+                "variants": [
+                    {
+                        "variant": each.variant.key,
+                        "settings": dict(each.variant.settings),
+                        "sharpe_ratio": _annual(each),
+                        "returns": each.returns,
+                        "as_of": str(each.as_of),
+                        "recorded_at": each.recorded_at.isoformat(),
+                        "prices": each.prices_hash,
+                    }
+                    for each in group
+                ],
+                "effective": search.effective,
+                "expected_maximum": search.expected_maximum * math.sqrt(365.25 / 7),
+            }
+            for (universe, theme, source), group in groups.items()
+            for search in [_search(group)]
+        ],
+    }
