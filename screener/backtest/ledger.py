@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.performance import simple_returns, weekly_wealth
+from screener.backtest.performance import simple_returns
 from screener.errors import ScreenerError
 from screener.market.store_lock import Patience, fcntl
 
@@ -58,7 +58,7 @@ class Variant:
 class Trial:
     """One variant as of a date. sharpe_ratio: per period of its returns, of which there are `returns`.
 
-    weekly: simple returns of weeks ending on `weekly.index`, rounded.
+    weekly: simple returns of whole weeks ending on the Fridays of `weekly.index`, rounded.
     """
 
     variant: Variant
@@ -103,7 +103,7 @@ def trial_of(
     returns = simple_returns(wealth)
     if len(returns) < 2 or not returns.std(ddof=1) > 1e-12:
         return None
-    weekly = weekly_wealth(wealth)
+    weekly = _friday_wealth(wealth)
     years = (wealth.index[-1] - wealth.index[0]).days / 365.25
     return Trial(
         variant=variant,
@@ -118,18 +118,18 @@ def trial_of(
 
 
 def weekly_matrix(trials: Sequence[Trial]) -> Floats:
-    """Return T × V weekly returns of trials, NaN where a trial has none, for `search_of`.
-
-    Weeks that end on different weekdays are put together by the Friday on or after their end.
-    """
-    columns = []
-    for each in trials:
-        index = pd.DatetimeIndex(each.weekly.index)
-        weeks = index + pd.to_timedelta((4 - index.day_of_week) % WEEK, unit="D")
-        columns.append(pd.Series(each.weekly.to_numpy(), index=weeks))
-    if not columns:
+    """Return T × V weekly returns of trials, NaN where a trial has none, for `search_of`."""
+    if not trials:
         return np.empty((0, 0))
-    return pd.concat(columns, axis=1).sort_index().to_numpy(dtype=float)
+    return pd.concat([each.weekly for each in trials], axis=1).sort_index().to_numpy(dtype=float)
+
+
+def _friday_wealth(wealth: pd.Series) -> pd.Series:
+    """Return the last wealth on or before each Friday, so that weeks of all trials are the same weeks."""
+    index = pd.DatetimeIndex(wealth.index)
+    fridays = pd.date_range(index[0], index[-1], freq="W-FRI")
+    rows = index.searchsorted(fridays, side="right") - 1
+    return pd.Series(wealth.to_numpy(dtype=float)[rows], index=fridays)
 
 
 def read_ledger(path: Path) -> Ledger:

@@ -168,7 +168,8 @@ def search_of(returns: Floats, *, seed: int = 0) -> Search:
     shared = float((z.sum(axis=1) ** 2).sum() - trials) / (trials * (trials - 1))
     if 1.0 - shared < 1e-9:
         return Search(trials, 1.0, spread, 0.0)
-    draws = np.random.default_rng(seed).standard_normal((SEARCH_DRAWS, len(z))) @ z
+    root = np.linalg.qr(z, mode="r")  # root'root = z'z, the correlations of the Sharpe ratios
+    draws = np.random.default_rng(seed).standard_normal((SEARCH_DRAWS, len(root))) @ root
     best = float(draws.max(axis=1).mean()) / np.sqrt(1.0 - shared)
     effective = _effective(best, trials)
     return Search(trials, effective, spread, expected_maximum_sharpe_ratio(effective, spread**2))
