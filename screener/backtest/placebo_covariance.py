@@ -60,7 +60,8 @@ class PairMoments:
         pi, theta = self.pi.ravel().take(places), self.theta.ravel().take(places)
         totals = (pi.reshape(-1, k * k).sum(axis=1), theta.reshape(-1, k * k).sum(axis=1))
         terms = (totals[0], np.einsum("bii->b", pi), totals[1])
-        return shrunk(s, np.sqrt(np.einsum("bii->bi", s)), terms)
+        # gaps can leave a basket's matrix indefinite; mending that of all names at once would bend every basket
+        return repaired(shrunk(s, np.sqrt(np.einsum("bii->bi", s)), terms))
 
 
 def pair_moments(returns: Floats, eligible: Bools) -> PairMoments:
@@ -95,4 +96,4 @@ def pair_moments(returns: Floats, eligible: Bools) -> PairMoments:
     theta += (variance - np.einsum("bii->bi", products))[:, :, None] * s - products * variance[:, :, None]
     theta *= deviation[:, None, :] / deviation[:, :, None] / rows
     pi, theta = np.where(thick | (own & both), pi, 0.0), np.where(thick, theta, 0.0)
-    return PairMoments(repaired(s), pi, theta)
+    return PairMoments(s, pi, theta)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from screener.backtest.honesty import WEEKS_PER_YEAR, deflated_by_search
 from screener.backtest.validity import (
@@ -15,6 +18,13 @@ from screener.backtest.validity import (
     search_of,
     sharpe_ratio_error,
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Hundreds of small products: threads of busy cores would only wait for each other."""
+    with threadpool_limits(limits=1):
+        yield
 
 
 def sharpe_ratios(returns: np.ndarray) -> np.ndarray:
@@ -32,7 +42,7 @@ def correlated(rng: np.random.Generator, rho: float, shape: tuple[int, int] = (2
     [(100, -3.0, 10.0, 0.9004), (46, -3.0, 10.0, 0.9505), (88, 0.0, 3.0, 0.9505)],
 )
 def test_the_published_example(trials: int, skew: float, kurtosis: float, expected: float) -> None:
-    """Bailey & López de Prado (2014), "a numerical example": 1,250 days, Sharpe 2.5, variance of trials ½, a year of 250."""
+    """Bailey & López de Prado (2014): 1,250 days, Sharpe ratio 2.5, variance of the trials' ½, years of 250 days."""
     reference = expected_maximum_sharpe_ratio(trials, 0.5 / 250)
     if trials == 100:
         assert reference == pytest.approx(0.1132, abs=5e-5)

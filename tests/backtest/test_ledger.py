@@ -44,9 +44,7 @@ def wealth_of(seed: int, length: int = 400, end: date = AS_OF) -> pd.Series:
 
 def trial(number: int = 0, as_of: date = AS_OF, prices: str = "abc", theme: str = "magnets") -> Trial:
     variant = Variant("rare_earth_ai", theme, "yahoo", {**SETTINGS, "number": number})
-    found = trial_of(
-        variant, wealth_of(number, end=as_of), as_of=as_of, recorded_at=NOW, prices_hash=prices
-    )
+    found = trial_of(variant, wealth_of(number, end=as_of), as_of=as_of, recorded_at=NOW, prices_hash=prices)
     assert found is not None
     return found
 
@@ -154,7 +152,9 @@ def test_a_changed_number_is_noticed(tmp_path: Path) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(cut=st.integers(1, 5000))
-def test_a_line_cut_off_by_a_crash_swallows_nothing(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_a_line_cut_off_by_a_crash_swallows_nothing(
+    tmp_path_factory: pytest.TempPathFactory, cut: int
+) -> None:
     path = tmp_path_factory.mktemp("ledger") / "trials.jsonl"
     record(path, [trial(0)])
     whole = path.read_bytes()
@@ -192,7 +192,10 @@ def test_a_writer_that_is_killed_leaves_whole_lines_and_no_lock(tmp_path: Path) 
     )
     for _ in range(2):
         victim = subprocess.Popen(
-            [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert victim.stdout is not None and victim.stdout.readline() == b"ready\n"
         while not path.exists():
