@@ -97,7 +97,7 @@ def placebo_themes(
     if not len(rows):
         return None
     returns = weekly_windows(prices, rows, settings.lookback_weeks)
-    eligible = _eligible(returns, settings.min_history_weeks) & np.isfinite(levels[rows])
+    eligible = _eligible(returns, settings.min_history_weeks) & (levels[rows] > 0)
     if listed is not None:
         eligible &= listed.reindex(columns=prices.columns, fill_value=False).to_numpy(dtype=bool)[: len(rows)]
     own = np.isin(prices.columns, list(members))
@@ -237,7 +237,8 @@ def stacked_wealth(levels: Floats, rows: Indices, baskets: Indices, weights: Flo
         if end == fill:
             current = wanted
             continue
-        growth = held[fill + 1 : end + 1] / held[fill]
+        base = np.where(held[fill] > 0, held[fill], 1.0)  # a name that became worthless is not held
+        growth = held[fill + 1 : end + 1] / base
         cash = 1.0 - wanted.sum(axis=1)
         path = growth @ wanted.T + cash
         wealth[fill + 1 - first : end + 1 - first] = path * money

@@ -22,6 +22,7 @@ LedgerOption = Annotated[
     ),
 ]
 WIDEST = 60  # characters of settings
+WEEKS_A_YEAR = 365.25 / 7
 
 
 def trials(
@@ -73,6 +74,10 @@ def _search(group: list[Trial]) -> Search:
     return search_of(weekly_matrix(group))
 
 
+def _counted(number_of: int) -> str:
+    return "1 variant" if number_of == 1 else f"{number_of:,} variants"
+
+
 def _annual(trial: Trial) -> float:
     return trial.sharpe_ratio * math.sqrt(trial.per_year)
 
@@ -89,21 +94,21 @@ def _print(path: Path, theme: str, groups: Groups) -> None:
         return
     for (universe, _, source), group in groups.items():
         search = _search(group)
-        say(f"{theme} of {universe}, prices from {source}: {len(group)} variants")
+        say(f"{theme} of {universe}, prices from {source}: {_counted(len(group))}")
         columns = [Column("Variant", 3), Column("Sharpe", 0, True), Column("Returns", 2, True)]
         columns += [Column("As of"), Column("Tried", 1), Column("What is unlike the first", 0, flexible=True)]
         ordered = sorted(group, key=_annual, reverse=True)
         print_table(columns, [_row(each, group[0]) for each in ordered])
-        luck = number(search.expected_maximum * math.sqrt(365.25 / 7))
-        say(f"Without skill the best of them is expected at a Sharpe ratio of {luck}: by their")
-        say(f"correlations they are worth {number(search.effective, 1)} independent ones.")
+        luck, spread = (number(each * WEEKS_A_YEAR**0.5) for each in (search.expected_maximum, search.spread))
+        say(f"Without skill the best of them is expected at a Sharpe ratio of {luck};")
+        say(f"the standard deviation of theirs is {spread}.")
 
 
 def _summary(key: tuple[str, str, str], group: list[Trial]) -> list[str]:
     universe, theme, source = key
     last = max(each.recorded_at for each in group)
     best = max(_annual(each) for each in group)
-    luck = _search(group).expected_maximum * math.sqrt(365.25 / 7)
+    luck = _search(group).expected_maximum * WEEKS_A_YEAR**0.5
     return [theme, universe, source, f"{len(group):,}", number(best), number(luck), f"{last:%Y-%m-%d}"]
 
 
@@ -149,7 +154,7 @@ def _record(path: Path, found: Ledger, groups: Groups) -> dict[str, Any]:
                     for each in group
                 ],
                 "effective": search.effective,
-                "expected_maximum": search.expected_maximum * math.sqrt(365.25 / 7),
+                "expected_maximum": search.expected_maximum * WEEKS_A_YEAR**0.5,
             }
             for (universe, theme, source), group in groups.items()
             for search in [_search(group)]
