@@ -1,6 +1,6 @@
 """How long the honesty statistics take: bootstraps, placebo themes and overfitting; arch in the same run.
 
-python -m benchmarks.honesty [--repeat 3] [--names 90] [--size 12] [--years 5]
+python -m benchmarks.honesty [--repeat 3] [--names 90] [--size 12] [--years 5] [--noise]
 
 Prices are simulated: one common factor, names of different risk, a third listed later. The best of the repeats counts.
 """
@@ -16,7 +16,12 @@ import pandas as pd
 
 from screener.backtest.overfitting import backtest_overfitting, superior_predictive_ability
 from screener.backtest.placebo import KERNELS, PlaceboSettings, placebo_themes
-from screener.backtest.validity import assess, search_of
+from screener.backtest.validity import (
+    assess,
+    deflated_sharpe_ratio,
+    probabilistic_sharpe_ratio,
+    search_of,
+)
 
 WARM_UP = 520  # sessions before the first decision
 
@@ -44,6 +49,26 @@ def best(work: Callable[[], object], repeat: int) -> tuple[float, float]:
     return min(walls), min(processors)
 
 
+def noise(repeats: int = 200) -> None:
+    """Show how often the best of 50 strategies without skill looks skilled, by their correlation."""
+    rng = np.random.default_rng(0)
+    print(
+        "correlation  best  expected  deflated >= 0.95  undeflated >= 0.95   (Sharpe ratios a week, 260 weeks)"
+    )
+    for correlation in (0.0, 0.5, 0.9):
+        found = []
+        for _ in range(repeats):
+            own, common = rng.normal(size=(260, 50)), rng.normal(size=(260, 1))
+            returns = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
+            ratios = returns.mean(axis=0) / returns.std(axis=0, ddof=1)
+            best_one, search = returns[:, ratios.argmax()], search_of(returns)
+            deflated = deflated_sharpe_ratio(best_one, search.effective, search.spread**2)
+            plain = probabilistic_sharpe_ratio(best_one)
+            found.append((ratios.max(), search.expected_maximum, deflated >= 0.95, plain >= 0.95))
+        means = np.mean(found, axis=0)
+        print(f"{correlation:>11}{means[0]:>6.3f}{means[1]:>10.3f}{means[2]:>18.1%}{means[3]:>20.1%}")
+
+
 def show(what: str, times: tuple[float, float]) -> None:
     print(f"{what:<72}{times[0]:>8.2f} s{times[1]:>9.2f} s")
 
@@ -54,7 +79,11 @@ def main() -> None:
     parser.add_argument("--names", type=int, default=90)
     parser.add_argument("--size", type=int, default=12)
     parser.add_argument("--years", type=int, default=5)
+    parser.add_argument("--noise", action="store_true", help="strategies without skill instead of times")
     asked = parser.parse_args()
+    if asked.noise:
+        noise()
+        return
     prices = market(asked.names, asked.years)
     after = pd.DatetimeIndex(prices.index[WARM_UP:])
     ends = np.flatnonzero(after[1:].to_period("M") != after[:-1].to_period("M"))

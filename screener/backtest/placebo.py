@@ -25,6 +25,7 @@ Indices = npt.NDArray[np.intp]
 BASKETS = 1000
 CHUNK = 100_000  # numbers of the stacked covariances at a time: what a core's cache holds
 MOST_MOMENTS = 1_000_000  # numbers of the moments of all pairs at a time
+CLOSE, STEPS = 1e-7, 25  # of equal risk: to which contributions are equal, and the most steps
 STAND_IN = "equal_risk_contribution"
 
 
@@ -268,7 +269,32 @@ def _equal_risk(moments: PairMoments, when: Indices, names: Indices) -> Floats:
     matrix = moments.covariances(when, names)
     deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
     correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
-    return _normalised(stacked_equal_risk(correlation) / deviation)
+    return _normalised(_balanced(correlation) / deviation)
+
+
+def _balanced(correlation: Floats) -> Floats:
+    """Return x with x·(Cx) = 1 to CLOSE for b × k × k correlation matrices.
+
+    Newton's steps with the matrix of the average correlation in place of C, whose inverse is known (Sherman &
+    Morrison 1950): a step costs one product, and a few more of them are needed. What has not converged then is
+    solved by the exact kernel.
+    """
+    k = correlation.shape[1]
+    sums = correlation.sum(axis=2)
+    average = np.maximum((sums.sum(axis=1, keepdims=True) - k) / max(k * (k - 1), 1), 0.0)
+    x = 1.0 / np.sqrt(np.maximum(sums, 0.1))
+    for _ in range(STEPS):
+        miss = x * (correlation @ x[:, :, None])[:, :, 0] - 1.0
+        if np.abs(miss).max() < CLOSE:
+            return x
+        inverse = 1.0 / (1.0 - average + x**-2)
+        step = inverse * miss / x
+        shared = average * step.sum(axis=1, keepdims=True)
+        step -= inverse * shared / (1.0 + average * inverse.sum(axis=1, keepdims=True))
+        x = np.maximum(x - step, 0.3 * x)
+    open_ = np.abs(miss).max(axis=1) >= CLOSE
+    x[open_] = stacked_equal_risk(correlation[open_])
+    return x
 
 
 def _minimum_variance(moments: PairMoments, when: Indices, names: Indices) -> Floats:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from screener.backtest.validity import CONFIDENCE, LEVEL
 from screener.report.words import Wording, number, percent
 
@@ -19,7 +21,7 @@ def honesty_sentences(honesty: Honesty, say: Wording) -> list[str]:
     if honesty.placebo is not None:
         sentences += _baskets(honesty, honesty.placebo, say)
     sentences.append(
-        say.count("honesty.trials", honesty.search.trials or 1, chance=percent(honesty.deflated_sharpe, 0))
+        say.count("honesty.trials", honesty.search.trials or 1, chance=_chance(honesty.deflated_sharpe))
     )
     if honesty.overfitting is not None:
         tried, share = honesty.overfitting.variants, percent(honesty.overfitting.probability, 0)
@@ -36,6 +38,15 @@ def honesty_sentences(honesty: Honesty, say: Wording) -> list[str]:
     if honesty.hindsight:
         sentences.append(say("honesty.hindsight"))
     return sentences
+
+
+def _chance(probability: float) -> str:
+    """Write a probability; certainty is never claimed."""
+    return (
+        percent(probability, 0)
+        if 0.01 <= probability <= 0.99
+        else percent(np.clip(probability, 0.001, 0.999))
+    )
 
 
 def _lead(honesty: Honesty, say: Wording) -> str:

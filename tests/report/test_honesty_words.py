@@ -85,6 +85,13 @@ def test_the_first_variant_is_not_called_a_search() -> None:
     assert "This is the first variant tried" in said and "variants" not in said
 
 
+@pytest.mark.parametrize(
+    ("chance", "written"), [(0.99999, "99.9%"), (0.992, "99.2%"), (0.99, "99%"), (0.0, "0.1%")]
+)
+def test_certainty_is_never_claimed(chance: float, written: str) -> None:
+    assert f"is above zero is {written}." in paragraph(replace(HONESTY, deflated_sharpe=chance))
+
+
 def test_what_stands_in_is_named_and_the_simplification_has_its_number() -> None:
     said = paragraph(replace(HONESTY, method="minimum_cvar", placebo=replace(PLACEBO, stands_in=True)))
     assert "equal risk contribution, which stands in for minimum cvar" in said
