@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -35,14 +35,16 @@ DIGITS = 7  # of a weekly return, a thousandth of a basis point
 class Variant:
     """What makes one backtest of a theme different from another: the name it is tried under, and every setting.
 
-    source: where prices are from, so that synthetic trials never count for real ones. settings: plain values by
-    name (universe hash, method, estimator, lookback, schedule, limits, costs …), without dates that move on.
+    source: where prices are from. synthetic: so that such trials never count for real ones. settings: plain values by
+    name (universe hash, method, estimator, lookback, schedule, limits, costs …), without dates that move on;
+    `plain_settings` makes them of dataclasses.
     """
 
     universe: str
     theme: str
     source: str
     settings: Mapping[str, Any]
+    synthetic: bool = False
 
     def __post_init__(self) -> None:
         canonical(self.settings)
@@ -50,8 +52,13 @@ class Variant:
     @property
     def key(self) -> str:
         """Return the first 16 hex digits of the SHA-256 of the variant's canonical JSON."""
-        content = [self.universe, self.theme, self.source, self.settings]
+        content = [self.universe, self.theme, self.source, self.synthetic, self.settings]
         return sha256(canonical(content).encode()).hexdigest()[:16]
+
+    @property
+    def group(self) -> tuple[str, str, bool]:
+        """Return universe, theme and whether prices are synthetic: trials of one group are one search."""
+        return self.universe, self.theme, self.synthetic
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -86,14 +93,10 @@ class Ledger:
     trials: tuple[Trial, ...]
     damage: tuple[Damage, ...] = ()
 
-    def of(self, universe: str, theme: str, source: str) -> tuple[Trial, ...]:
-        """Return the trials of one theme on prices of one source."""
-        wanted = (universe, theme, source)
-        return tuple(
-            each
-            for each in self.trials
-            if (each.variant.universe, each.variant.theme, each.variant.source) == wanted
-        )
+    def of(self, universe: str, theme: str, *, synthetic: bool = False) -> tuple[Trial, ...]:
+        """Return the trials of one theme, whatever source their prices are from, real or synthetic ones."""
+        wanted = (universe, theme, synthetic)
+        return tuple(each for each in self.trials if each.variant.group == wanted)
 
 
 def trial_of(
@@ -178,6 +181,21 @@ def record(path: Path, trials: Iterable[Trial], patience: Patience | None = None
     return len(lines)
 
 
+def plain_settings(**parts: Any) -> dict[str, Any]:
+    """Return settings that a variant can hold: dataclasses become their fields, dates and paths their text."""
+    return {name: _described(part) for name, part in parts.items()}
+
+
+def _described(part: Any) -> Any:
+    if is_dataclass(part) and not isinstance(part, type):
+        return {field.name: _described(getattr(part, field.name)) for field in fields(part)}
+    if isinstance(part, Mapping):
+        return {str(key): _described(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_described(each) for each in part]
+    return str(part) if isinstance(part, date | Path) else part
+
+
 def canonical(content: Any) -> str:
     """Return the one JSON text of a content: keys sorted, no blanks. Raises ValueError for what JSON cannot hold."""
     try:
@@ -208,6 +226,7 @@ def _line(trial: Trial) -> str:
         "universe": trial.variant.universe,
         "theme": trial.variant.theme,
         "source": trial.variant.source,
+        "synthetic": trial.variant.synthetic,
         "settings": dict(trial.variant.settings),
         "as_of": trial.as_of.isoformat(),
         "recorded_at": trial.recorded_at.isoformat(),
@@ -237,7 +256,8 @@ def _read(line: bytes) -> Trial:
     weekly = [float(each) for each in content["weekly"]]
     last = content["last_week"]
     index = pd.date_range(end=last, periods=len(weekly), freq=f"{WEEK}D") if last else pd.DatetimeIndex([])
-    variant = Variant(content["universe"], content["theme"], content["source"], content["settings"])
+    names = ("universe", "theme", "source", "settings", "synthetic")
+    variant = Variant(*(content[each] for each in names))
     sharpe = float(content["sharpe_ratio"])
     if not math.isfinite(sharpe):
         raise ValueError("its Sharpe ratio is not a number")

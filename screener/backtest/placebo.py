@@ -286,15 +286,16 @@ def _balanced(correlation: Floats) -> Floats:
     for _ in range(STEPS):
         miss = x * (correlation @ x[:, :, None])[:, :, 0] - 1.0
         if np.abs(miss).max() < CLOSE:
-            return x
+            break
         inverse = 1.0 / (1.0 - average + x**-2)
         step = inverse * miss / x
         shared = average * step.sum(axis=1, keepdims=True)
         step -= inverse * shared / (1.0 + average * inverse.sum(axis=1, keepdims=True))
         x = np.maximum(x - step, 0.3 * x)
     open_ = np.abs(miss).max(axis=1) >= CLOSE
-    x[open_] = stacked_equal_risk(correlation[open_])
-    return x
+    if open_.any():
+        x[open_] = stacked_equal_risk(correlation[open_])
+    return np.asarray(x)
 
 
 def _minimum_variance(moments: PairMoments, when: Indices, names: Indices) -> Floats:

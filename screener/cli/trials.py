@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,15 +56,14 @@ def default_ledger() -> Path:
     return default_store().with_name("trials.jsonl")
 
 
-Groups = dict[tuple[str, str, str], list["Trial"]]
+Groups = dict[tuple[str, str, bool], list["Trial"]]
 
 
 def _groups(found: Ledger) -> Groups:
-    """Return the trials by universe, theme and source; only those of one group are compared."""
+    """Return the trials by universe, theme and whether prices are synthetic: one search each."""
     groups: Groups = {}
     for each in found.trials:
-        key = (each.variant.universe, each.variant.theme, each.variant.source)
-        groups.setdefault(key, []).append(each)
+        groups.setdefault(each.variant.group, []).append(each)
     return dict(sorted(groups.items()))
 
 
@@ -92,9 +92,9 @@ def _print(path: Path, theme: str, groups: Groups) -> None:
         print_table(columns, [_summary(key, group) for key, group in groups.items()])
         say("by luck: the Sharpe ratio to expect of the best of so many variants without any skill")
         return
-    for (universe, _, source), group in groups.items():
+    for (universe, _, synthetic), group in groups.items():
         search = _search(group)
-        say(f"{theme} of {universe}, prices from {source}: {_counted(len(group))}")
+        say(f"{theme} of {universe}, {_prices(synthetic)} prices: {_counted(len(group))}")
         columns = [Column("Variant", 3), Column("Sharpe", 0, True), Column("Returns", 2, True)]
         columns += [Column("As of"), Column("Tried", 1), Column("What is unlike the first", 0, flexible=True)]
         ordered = sorted(group, key=_annual, reverse=True)
@@ -104,20 +104,29 @@ def _print(path: Path, theme: str, groups: Groups) -> None:
         say(f"the standard deviation of theirs is {spread}.")
 
 
-def _summary(key: tuple[str, str, str], group: list[Trial]) -> list[str]:
-    universe, theme, source = key
+def _prices(synthetic: bool) -> str:
+    return "SYNTHETIC" if synthetic else "real"
+
+
+def _summary(key: tuple[str, str, bool], group: list[Trial]) -> list[str]:
+    universe, theme, synthetic = key
     last = max(each.recorded_at for each in group)
     best = max(_annual(each) for each in group)
     luck = _search(group).expected_maximum * WEEKS_A_YEAR**0.5
-    return [theme, universe, source, f"{len(group):,}", number(best), number(luck), f"{last:%Y-%m-%d}"]
+    return [
+        theme,
+        universe,
+        _prices(synthetic),
+        f"{len(group):,}",
+        number(best),
+        number(luck),
+        f"{last:%Y-%m-%d}",
+    ]
 
 
 def _row(trial: Trial, first: Trial) -> list[str]:
-    unlike = {
-        name: value
-        for name, value in trial.variant.settings.items()
-        if first.variant.settings.get(name) != value
-    }
+    own, other = (_flat({"source": each.variant.source, **each.variant.settings}) for each in (trial, first))
+    unlike = {name: value for name, value in own.items() if other.get(name) != value}
     words = ", ".join(f"{name} {value}" for name, value in unlike.items()) or (
         "the first" if trial is first else "fewer settings"
     )
@@ -131,6 +140,14 @@ def _row(trial: Trial, first: Trial) -> list[str]:
     ]
 
 
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings one level deep, each under its own name."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return found
+
+
 def _record(path: Path, found: Ledger, groups: Groups) -> dict[str, Any]:
     return {
         "schema": "screener.trials/1",
@@ -140,7 +157,7 @@ def _record(path: Path, found: Ledger, groups: Groups) -> dict[str, Any]:
             {
                 "universe": universe,
                 "theme": theme,
-                "source": source,
+                "prices": _prices(synthetic),
                 "variants": [
                     {
                         "variant": each.variant.key,
@@ -149,14 +166,15 @@ def _record(path: Path, found: Ledger, groups: Groups) -> dict[str, Any]:
                         "returns": each.returns,
                         "as_of": str(each.as_of),
                         "recorded_at": each.recorded_at.isoformat(),
-                        "prices": each.prices_hash,
+                        "source": each.variant.source,
+                        "prices_hash": each.prices_hash,
                     }
                     for each in group
                 ],
                 "effective": search.effective,
                 "expected_maximum": search.expected_maximum * WEEKS_A_YEAR**0.5,
             }
-            for (universe, theme, source), group in groups.items()
+            for (universe, theme, synthetic), group in groups.items()
             for search in [_search(group)]
         ],
     }

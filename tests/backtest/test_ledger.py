@@ -21,12 +21,13 @@ from hypothesis import strategies as st
 from screener.backtest.ledger import (
     Trial,
     Variant,
+    plain_settings,
     read_ledger,
     record,
     trial_of,
     weekly_matrix,
 )
-from screener.backtest.performance import simple_returns
+from screener.backtest.performance import Drawdown, simple_returns
 from screener.errors import ScreenerError
 from screener.market.store_lock import Patience
 
@@ -107,9 +108,12 @@ def test_other_prices_of_the_same_date_are_kept_as_the_newest(tmp_path: Path) ->
 
 def test_trials_of_another_theme_or_of_synthetic_prices_are_not_counted(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
-    synthetic = replace(trial(2), variant=replace(trial(2).variant, source="sample"))
-    record(path, [trial(), trial(1, theme="recycling"), synthetic])
-    assert len(read_ledger(path).of("rare_earth_ai", "magnets", "yahoo")) == 1
+    synthetic = replace(trial(2), variant=replace(trial(2).variant, source="sample", synthetic=True))
+    elsewhere = replace(trial(3), variant=replace(trial(3).variant, source="files"))
+    record(path, [trial(), trial(1, theme="recycling"), synthetic, elsewhere])
+    found = read_ledger(path)
+    assert len(found.of("rare_earth_ai", "magnets")) == 2  # copying prices to a folder forgets nothing
+    assert len(found.of("rare_earth_ai", "magnets", synthetic=True)) == 1
 
 
 def test_what_a_variant_is_does_not_hang_on_the_order_or_type_of_its_settings() -> None:
@@ -119,6 +123,15 @@ def test_what_a_variant_is_does_not_hang_on_the_order_or_type_of_its_settings() 
     assert one.key != Variant("u", "t", "s", {"a": 1, "b": [2, 1], "c": {"x": True}}).key
     assert one.key != Variant("u", "t", "s", {"a": 1, "b": [1, 2], "c": {"x": 1}}).key
     assert len({Variant("u", "t", "s", {}).key, Variant("u", "ts", "", {}).key}) == 2
+
+
+def test_settings_are_made_of_dataclasses() -> None:
+    costs = Patience(seconds=1.0)
+    found = plain_settings(
+        costs=costs.seconds, theme=Drawdown(AS_OF, AS_OF, None, 0.5, 1, 2), limits=("a", "b")
+    )
+    assert found["theme"]["peak"] == "2026-07-10" and found["limits"] == ["a", "b"]
+    assert Variant("u", "t", "s", found).key == Variant("u", "t", "s", json.loads(json.dumps(found))).key
 
 
 @pytest.mark.parametrize("value", [float("nan"), {1, 2}, object()])

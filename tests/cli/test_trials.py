@@ -44,8 +44,8 @@ def test_every_theme_with_its_count(ledger: Path, capsys: pytest.CaptureFixture[
     fill(ledger)
     assert main(["trials"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split()[:4] == ["magnets", "rare_earth_ai", "yahoo", "2"]
-    assert lines[2].split()[:4] == ["recycling", "rare_earth_ai", "yahoo", "1"]
+    assert lines[1].split()[:4] == ["magnets", "rare_earth_ai", "real", "2"]
+    assert lines[2].split()[:4] == ["recycling", "rare_earth_ai", "real", "1"]
 
 
 def test_the_variants_of_one_theme_best_first(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:
