@@ -269,10 +269,10 @@ def _equal_risk(moments: PairMoments, when: Indices, names: Indices) -> Floats:
     matrix = moments.covariances(when, names)
     deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
     correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
-    return _normalised(_balanced(correlation) / deviation)
+    return _normalised(balanced(correlation) / deviation)
 
 
-def _balanced(correlation: Floats) -> Floats:
+def balanced(correlation: Floats) -> Floats:
     """Return x with x·(Cx) = 1 to CLOSE for b × k × k correlation matrices.
 
     Newton's steps with the matrix of the average correlation in place of C, whose inverse is known (Sherman &

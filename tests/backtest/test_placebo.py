@@ -13,6 +13,7 @@ from screener.backtest.performance import cagr, summarise
 from screener.backtest.placebo import (
     KERNELS,
     PlaceboSettings,
+    balanced,
     basket_weights,
     draw_baskets,
     placebo_themes,
@@ -127,6 +128,20 @@ def test_weights_are_those_of_the_batch_kernels(method: str, rolling: object) ->
             shares = found[number, place] * (matrix[0] @ found[number, place])
             if method == "equal_risk_contribution":
                 assert shares / shares.sum() == pytest.approx(np.full(4, 0.25), abs=1e-7)
+
+
+@pytest.mark.parametrize("inside", [0.3, 0.9, 0.999])
+@pytest.mark.parametrize("between", [-0.05, 0.0, 0.29])
+def test_equal_risk_is_equal_where_correlations_are_anything_but_alike(inside: float, between: float) -> None:
+    """Blocks far from the average correlation, which the cheap steps lean on."""
+    block = np.kron(np.eye(3), np.ones((4, 4)))
+    correlation = np.where(block > 0, inside, between)
+    np.fill_diagonal(correlation, 1.0)
+    correlation[0, 1:] = correlation[1:, 0] = -0.05
+    x = balanced(np.stack([correlation, np.eye(12)]))
+    assert (x > 0).all()
+    assert x[0] * (correlation @ x[0]) == pytest.approx(np.ones(12), abs=1e-6)
+    assert x[1] == pytest.approx(np.ones(12), abs=1e-6)
 
 
 def test_a_name_not_yet_listed_is_left_out_and_the_others_share_its_weight() -> None:
