@@ -124,8 +124,9 @@ def placebo_themes(
         names=int(ever.sum()),
         sharpe_ratio=float(sharpe[0]),
         cagr=float(growth[0]),
-        better_sharpe=int((sharpe[1:] > sharpe[0]).sum()),
-        better_cagr=int((growth[1:] > growth[0]).sum()),
+        # written so that a figure that is not known would never look like a good one
+        better_sharpe=int((~(sharpe[1:] <= sharpe[0])).sum()),
+        better_cagr=int((~(growth[1:] <= growth[0])).sum()),
         sharpe_ratios=sharpe[1:],
         cagrs=growth[1:],
     )
@@ -243,14 +244,17 @@ def stacked_wealth(levels: Floats, rows: Indices, baskets: Indices, weights: Flo
         cash = 1.0 - wanted.sum(axis=1)
         path = growth @ wanted.T + cash
         wealth[fill + 1 - first : end + 1 - first] = path * money
-        current = wanted * growth[-1] / path[-1][:, None]
+        # a basket that lost everything holds nothing
+        per_wealth = np.divide(1.0, path[-1], out=np.zeros(count), where=path[-1] > 0)
+        current = wanted * growth[-1] * per_wealth[:, None]
         money = money * path[-1]
     return wealth
 
 
 def _statistics(wealth: Floats, years: float) -> tuple[Floats, Floats]:
     """Return annualised Sharpe ratios and CAGRs of columns, as performance.py defines them."""
-    returns = wealth[1:] / wealth[:-1] - 1.0
+    growth = np.divide(wealth[1:], wealth[:-1], out=np.ones_like(wealth[1:]), where=wealth[:-1] > 0)
+    returns = growth - 1.0
     deviation = returns.std(axis=0, ddof=1)
     moving = deviation > 1e-15
     ratio = np.where(moving, returns.mean(axis=0) / np.where(moving, deviation, 1.0), 0.0)

@@ -211,6 +211,16 @@ def test_a_name_without_a_price_keeps_its_last_one() -> None:
     assert found[:, 0].tolist() == [1.0, 1.0, 1.5, 1.75, 2.0]
 
 
+def test_a_basket_that_becomes_worthless_stays_so() -> None:
+    prices = market(late=0)
+    nothing = {"S05": (prices.index[500].date(), 0.0)}
+    changed = with_recoveries(prices, nothing)
+    settings = PlaceboSettings("equal", WEEKS, 20, baskets=NAMES * 3)
+    found = placebo_themes(changed[["S05", "S06", "S07"]], ("S05",), DECISIONS, settings)
+    assert found is not None and found.cagr == -1.0 and found.better_cagr > 0
+    assert np.isfinite(found.sharpe_ratios).all() and np.isfinite(found.sharpe_ratio)
+
+
 def test_a_delisted_name_is_worth_its_recovery_and_is_not_chosen_again() -> None:
     prices = market(late=0)
     day = prices.index[600].date()
