@@ -96,6 +96,103 @@ def drawdowns(wealth: pd.Series) -> pd.Series:
     return wealth / wealth.cummax() - 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """One fall from a peak until wealth is back there. Lengths in calendar days.
+
+    recovery: None while it lasts; `days` then runs to the end of the record.
+    """
+
+    peak: date
+    trough: date
+    recovery: date | None
+    depth: float  # fraction in (0, 1]
+    days_down: int  # peak to trough
+    days: int  # peak to recovery
+
+
+def drawdown_table(wealth: pd.Series, most: int = 10) -> tuple[Drawdown, ...]:
+    """Return the deepest drawdowns, deepest first, each from its last peak to the first session back at it.
+
+    wealth: T, > 0, no NaN, indexed by sessions.
+    """
+    levels, dates = wealth.to_numpy(dtype=float), pd.DatetimeIndex(wealth.index)
+    at_peak = np.flatnonzero(levels >= np.maximum.accumulate(levels)).tolist()
+    ends = [*at_peak[1:], len(levels)]
+    found = []
+    for peak, end in zip(at_peak, ends, strict=True):
+        if end == peak + 1:
+            continue  # the next session stands at a peak too
+        trough = peak + 1 + int(levels[peak + 1 : end].argmin())
+        last = min(end, len(levels) - 1)
+        found.append(
+            Drawdown(
+                peak=dates[peak].date(),
+                trough=dates[trough].date(),
+                recovery=dates[end].date() if end < len(levels) else None,
+                depth=float(1.0 - levels[trough] / levels[peak]),
+                days_down=(dates[trough] - dates[peak]).days,
+                days=(dates[last] - dates[peak]).days,
+            )
+        )
+    return tuple(sorted(found, key=lambda each: (-each.depth, each.peak))[:most])
+
+
+def monthly_returns(wealth: pd.Series) -> pd.DataFrame:
+    """Return years × 12 simple returns of calendar months, NaN where the record has none.
+
+    wealth: T, > 0, no NaN, indexed by sessions. The first month starts with the first session, so it and the last
+    may be parts of months.
+    """
+    returns = _period_returns(wealth, "M")
+    months = pd.PeriodIndex(returns.index)
+    table = pd.DataFrame({"year": months.year, "month": months.month, "value": returns.to_numpy()})
+    return table.pivot(index="year", columns="month", values="value").reindex(columns=range(1, 13))
+
+
+def yearly_returns(wealth: pd.Series) -> pd.Series:
+    """Return the simple return of each calendar year, by year; the first and the last may be parts of years."""
+    returns = _period_returns(wealth, "Y")
+    return pd.Series(returns.to_numpy(), index=pd.PeriodIndex(returns.index).year, name="return")
+
+
+def _period_returns(wealth: pd.Series, frequency: str) -> pd.Series:
+    periods = pd.DatetimeIndex(wealth.index).to_period(frequency)
+    ends = wealth.groupby(periods).last()
+    starts = ends.shift(1).fillna(wealth.iloc[0])
+    # a first period of one session has nothing to return
+    kept = slice(1, None) if len(periods) > 1 and periods[0] != periods[1] else slice(None)
+    return (ends / starts - 1.0).iloc[kept]
+
+
+def rolling_statistics(wealth: pd.Series, window: int) -> pd.DataFrame:
+    """Return CAGR, volatility, Sharpe ratio and maximum drawdown of every `window` successive returns, by last session.
+
+    wealth: T > window, > 0, no NaN. Annualised as `summarise` does, by the days and rows there are in each window.
+    Raises ValueError for a window of fewer than two returns or longer than the record.
+    """
+    returns = simple_returns(wealth)
+    if not 2 <= window <= len(returns):
+        raise ValueError(f"a window has 2 to {len(returns)} returns, not {window}")
+    dates, levels = pd.DatetimeIndex(wealth.index), wealth.to_numpy(dtype=float)
+    years = (dates[window:] - dates[:-window]).days.to_numpy() / 365.25
+    views = np.lib.stride_tricks.sliding_window_view(returns, window)
+    deviation, per_year = views.std(axis=1, ddof=1), window / years
+    spans = np.lib.stride_tricks.sliding_window_view(levels, window + 1)
+    falls = (spans / np.maximum.accumulate(spans, axis=1)).min(axis=1)
+    moving = deviation > 1e-15
+    sharpe = np.where(moving, views.mean(axis=1) / np.where(moving, deviation, 1.0), np.nan)
+    return pd.DataFrame(
+        {
+            "cagr": (levels[window:] / levels[:-window]) ** (1.0 / years) - 1.0,
+            "volatility": deviation * np.sqrt(per_year),
+            "sharpe_ratio": sharpe * np.sqrt(per_year),
+            "maximum_drawdown": 1.0 - falls,
+        },
+        index=dates[window:],
+    )
+
+
 def maximum_drawdown(wealth: pd.Series) -> float:
     """Return the largest peak-to-trough loss, a fraction in [0, 1] (Magdon-Ismail & Atiya 2004)."""
     return float(abs(drawdowns(wealth).min()))

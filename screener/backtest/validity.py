@@ -1,4 +1,4 @@
-"""How far a record can be trusted: intervals by the stationary bootstrap, and what its Sharpe ratio proves.
+"""How far a record can be trusted: intervals by the bootstrap, and what its Sharpe ratio proves after a search.
 
 The statistics themselves are performance.py's. Everything random takes a seed: the same record, the same answer.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
 from screener.backtest.performance import simple_returns
 
@@ -20,6 +20,8 @@ LEVEL = 0.90  # of the intervals
 CONFIDENCE = 0.95  # that a minimum track record gives
 FEWEST_RETURNS = 60
 DRAWS = 1000
+FEWEST_TRIAL_RETURNS = 26  # of a variant, to count as a trial
+SEARCH_DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,90 @@ def minimum_track_record_length(
     if sharpe <= reference:
         return float("inf")
     return float(1 + (error * stats.norm.ppf(confidence) / (sharpe - reference)) ** 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What trying several variants makes of luck. Sharpe ratios are per period of the trials' returns.
+
+    trials: variants tried. effective: the number of independent ones that would give the same expected maximum.
+    spread: standard deviation of the trials' Sharpe ratios. expected_maximum: of the best of them without any skill.
+    """
+
+    trials: int
+    effective: float
+    spread: float
+    expected_maximum: float
+
+
+def expected_maximum_sharpe_ratio(trials: float, variance: float) -> float:
+    """Return the Sharpe ratio to expect of the best of so many independent trials without skill, ≥ 0.
+
+    variance: of the trials' Sharpe ratios. Source: Bailey & López de Prado (2014), eq. 1 (their approximation of
+    the maximum of normals). Below two trials it would turn negative; a single trial is no search.
+    """
+    if trials <= 1.0 or variance <= 0.0:
+        return 0.0
+    return float(np.sqrt(variance) * max(_expected_maximum(trials), 0.0))
+
+
+def deflated_sharpe_ratio(returns: Floats, trials: float, variance: float) -> float:
+    """Return the probability that the true Sharpe ratio of the best of many trials is above 0.
+
+    returns: T of the one chosen. variance: of the trials' Sharpe ratios, per period of the returns. Source: Bailey &
+    López de Prado (2014), eq. 2: the probabilistic Sharpe ratio against the expected maximum.
+    """
+    return probabilistic_sharpe_ratio(returns, expected_maximum_sharpe_ratio(trials, variance))
+
+
+def search_of(returns: Floats, *, seed: int = 0) -> Search:
+    """Return what V trials amount to, from their returns: T × V, NaN where a trial has none.
+
+    Variants of one idea are correlated. That lowers the spread of their Sharpe ratios, and only what is not shared
+    can make a best one: for normals of correlation ρ throughout, the expected maximum is that of as many independent
+    ones of the lower spread √(1 − ρ). So the effective number is the N for which eq. 1, with the spread as measured,
+    gives the expected maximum of normals correlated as the trials' Sharpe ratios are. Copies count as one; V trials
+    equally correlated as about V; clusters lie between their number and V. (The participation ratio of the eigenvalues
+    would put 50 trials of correlation 0.9 at 1.2, and the spread already holds that correlation: it would be taken
+    off twice.)
+    A trial without variance or with fewer than FEWEST_TRIAL_RETURNS returns is left out.
+    """
+    known = np.isfinite(returns)
+    count = known.sum(axis=0)
+    mean = np.where(known, returns, 0.0).sum(axis=0) / np.maximum(count, 1)
+    centred = np.where(known, returns - mean, 0.0)
+    deviation = np.sqrt((centred**2).sum(axis=0) / np.maximum(count - 1, 1))
+    kept = (count >= FEWEST_TRIAL_RETURNS) & (deviation > 1e-12)
+    trials = int(kept.sum())
+    if trials < 2:
+        return Search(trials, float(trials), 0.0, 0.0)
+    spread = float((mean[kept] / deviation[kept]).std(ddof=1))
+    # unit columns; where two trials share few periods, their Sharpe ratios are as little correlated as this says
+    z = centred[:, kept] / (deviation[kept] * np.sqrt(count[kept] - 1))
+    shared = float((z.sum(axis=1) ** 2).sum() - trials) / (trials * (trials - 1))
+    if 1.0 - shared < 1e-9:
+        return Search(trials, 1.0, spread, 0.0)
+    root = np.linalg.qr(z, mode="r")  # root'root = z'z, the correlations of the Sharpe ratios
+    draws = np.random.default_rng(seed).standard_normal((SEARCH_DRAWS, len(root))) @ root
+    best = float(draws.max(axis=1).mean()) / np.sqrt(1.0 - shared)
+    effective = _effective(best, trials)
+    return Search(trials, effective, spread, expected_maximum_sharpe_ratio(effective, spread**2))
+
+
+def _expected_maximum(trials: float) -> float:
+    """Return the expected maximum of so many standard normals, about."""
+    one, other = (float(stats.norm.ppf(1.0 - 1.0 / (trials * each))) for each in (1.0, np.e))
+    return float((1.0 - np.euler_gamma) * one + np.euler_gamma * other)
+
+
+def _effective(best: float, trials: int) -> float:
+    """Return the number of independent trials of that expected maximum, at most all of them."""
+    if _expected_maximum(trials) <= best:
+        return float(trials)
+    least = 1.0 + 1e-6
+    if best <= max(_expected_maximum(least), 0.0):
+        return 1.0
+    return float(optimize.brentq(lambda n: _expected_maximum(n) - best, least, trials))
 
 
 def optimal_block_length(returns: Floats) -> float:

@@ -20,6 +20,7 @@ from screener.cli import (
     screening,
     stress,
     themes,
+    trials,
     universe,
     weekly,
 )
@@ -43,6 +44,8 @@ app.command("build")(portfolio.build)
 app.command("backtest")(backtest.backtest)
 app.command("events")(events.events)
 app.command("stress")(stress.stress)
+app.command("backtest")(portfolio.backtest)
+app.command("trials")(trials.trials)
 app.command("weekly")(weekly.weekly)
 app.command("doctor")(doctor.doctor)
 

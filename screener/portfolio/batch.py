@@ -168,6 +168,23 @@ def _hierarchical(matrix: Floats) -> Floats:
     return weights
 
 
+def stacked_equal_risk(correlation: Floats) -> Floats:
+    """Return x with x·(Cx) = 1 for b × n × n correlation matrices; x / σ, normalised, are the weights."""
+    return _equal_risk(correlation, _start(correlation))
+
+
+def stacked_hierarchical(matrix: Floats) -> Floats:
+    """Return b × n weights of hierarchical risk parity for b × n × n covariances."""
+    return _hierarchical(matrix)
+
+
+def stacked_minimum_variance(matrix: Floats) -> Floats:
+    """Return b × n long-only weights of least variance for b × n × n covariances, none like its neighbours."""
+    scale = np.einsum("bii->b", matrix) / matrix.shape[1]
+    everyone = np.ones(matrix.shape[:2], dtype=bool)
+    return _normalised(_pivot(matrix / scale[:, None, None], everyone, everyone)[0])
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Caps:
     """Caps of the stacked minimum variance: per name, and per group of names (n group numbers)."""
