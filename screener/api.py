@@ -37,6 +37,7 @@ from screener.backtest.stress_test import (
     stress_table,
 )
 from screener.backtest.theme import BacktestSettings, ThemeResult, walk_theme
+from screener.backtest.theme_honesty import HonestySettings, audit_theme, theme_honesty
 from screener.errors import UserError, raise_all, unknown
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import (
@@ -71,6 +72,7 @@ __all__ = [
     "BacktestSettings",
     "BuildSettings",
     "EventStudy",
+    "HonestySettings",
     "Known",
     "Market",
     "Position",
@@ -86,6 +88,7 @@ __all__ = [
     "StudySettings",
     "ThemeResult",
     "WeeklyOutcome",
+    "audit_theme",
     "backtest",
     "build",
     "check_screen",
@@ -120,6 +123,7 @@ __all__ = [
 ]
 LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
 HISTORY_WEEKS = 13  # of screens in the weekly report
+WEEKLY_BASKETS = 200  # random ones beside each theme; `screener backtest` draws 1,000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -204,11 +208,19 @@ def backtest(
     theme: str | Theme,
     settings: BacktestSettings | None = None,
     build_settings: BuildSettings | None = None,
+    look: HonestySettings | None = None,
 ) -> ThemeResult:
-    """Walk a theme forward with the same `build` as the live proposal, beside what else could have been held."""
+    """Walk a theme forward with the same `build` as the live proposal, beside what else could have been held.
+
+    look: how its record is judged; None: it is not, and no ledger counts it as a trial.
+    """
     chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
     check_theme(market.universe, chosen)
-    return walk_theme(market, chosen, settings or BacktestSettings(), build_settings or BuildSettings())
+    settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    result = walk_theme(market, chosen, settings, build_settings)
+    if look is None:
+        return result
+    return replace(result, honesty=theme_honesty(market, result, settings, build_settings, look))
 
 
 def weekly(
@@ -224,6 +236,7 @@ def weekly(
     """
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
     market = load_market(request, progress)
+    look = HonestySettings(request.ledger, baskets=WEEKLY_BASKETS, days=1)
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
     inputs = WeeklyInputs(
         run=_run_facts(market, settings, build_settings),
@@ -234,7 +247,7 @@ def weekly(
         findings=market.findings,
         screens=tuple(each.latest for each in histories.values()),
         histories=histories,
-        themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
+        themes=tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes),
         warnings=market.warnings,
     )
     report = assemble(inputs)

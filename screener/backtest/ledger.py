@@ -106,7 +106,6 @@ def trial_of(
     returns = simple_returns(wealth)
     if len(returns) < 2 or not returns.std(ddof=1) > 1e-12:
         return None
-    weekly = _friday_wealth(wealth)
     years = (wealth.index[-1] - wealth.index[0]).days / 365.25
     return Trial(
         variant=variant,
@@ -116,7 +115,7 @@ def trial_of(
         sharpe_ratio=float(returns.mean() / returns.std(ddof=1)),
         returns=len(returns),
         per_year=len(returns) / years,
-        weekly=pd.Series(np.round(simple_returns(weekly), DIGITS), index=weekly.index[1:], dtype=float),
+        weekly=friday_returns(wealth),
     )
 
 
@@ -125,6 +124,12 @@ def weekly_matrix(trials: Sequence[Trial]) -> Floats:
     if not trials:
         return np.empty((0, 0))
     return pd.concat([each.weekly for each in trials], axis=1).sort_index().to_numpy(dtype=float)
+
+
+def friday_returns(wealth: pd.Series) -> pd.Series:
+    """Return the simple returns of whole weeks that end on Fridays, rounded to DIGITS; wealth as of `trial_of`."""
+    weekly = _friday_wealth(wealth)
+    return pd.Series(np.round(simple_returns(weekly), DIGITS), index=weekly.index[1:], dtype=float)
 
 
 def _friday_wealth(wealth: pd.Series) -> pd.Series:

@@ -91,11 +91,11 @@ def rebalance_dates(
 
 
 def staggered_dates(
-    sessions: pd.DatetimeIndex, schedule: Schedule, tranches: int, *, start: date, end: date
+    sessions: pd.DatetimeIndex, schedule: Schedule, tranches: int, *, start: date, end: date, offset: int = 0
 ) -> tuple[list[date], tuple[int, ...]]:
     """Return the dates of all tranches in order, and each one's tranche: evenly spread over a period.
 
-    A date that two tranches would share belongs to the first.
+    offset: so many sessions later each. A date that two tranches would share belongs to the first.
     """
     if not 1 <= tranches <= schedule.length:
         raise UserError(
@@ -103,7 +103,7 @@ def staggered_dates(
         )
     owner: dict[date, int] = {}
     for number in range(tranches):
-        shift = round(number * schedule.length / tranches)
+        shift = offset + round(number * schedule.length / tranches)
         for day in rebalance_dates(sessions, schedule, start=start, end=end, offset=shift):
             owner.setdefault(day, number)
     dates = sorted(owner)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from screener.backtest.engine import Backtest, Plan, benchmark_wealth, decide_schedule, simulate
+from screener.backtest.honesty import Honesty
 from screener.backtest.performance import Performance, summarise
 from screener.backtest.schedule import Schedule, parse_schedule, staggered_dates
 from screener.backtest.tape import CAPITAL, EXECUTIONS, Terms
@@ -88,7 +89,8 @@ class ThemeResult:
 
     comparisons: the theme's benchmark first, then the equal-weight universe and the first names bought and held.
     since_known: statistics of the part that was not hindsight, None where there is none or all is. membership: a row an
-    entry or exit: decided_on, symbol, change, reason. survivorship: a sentence on the names that died.
+    entry or exit: decided_on, symbol, change, reason. survivorship: a sentence on the names that died. honesty: what
+    survives of the record.
     """
 
     theme: Theme
@@ -105,6 +107,7 @@ class ThemeResult:
     since_known: Performance | None = None
     membership: pd.DataFrame | None = None
     survivorship: str = ""
+    honesty: Honesty | None = None
 
 
 def check_settings(market_screens: Sequence[str], settings: BacktestSettings) -> Schedule:
@@ -142,17 +145,23 @@ def walk_theme(
     if not dates:
         span = f"{settings.first(market.request.as_of)} and {market.request.as_of}"
         return replace(result, note=f"no {settings.frequency} rebalance falls between {span}")
-    schedule = walk.schedule(dates, tranches)
-    invested = next((at for at, each in enumerate(schedule) if len(each.weights)), None)
-    if invested is None:
+    run = walk.run(rule, dates, tranches)
+    if run is None:
         return replace(result, note="no member has enough history for a backtest")
-    # the record starts with the first portfolio, not with the years of cash before it
-    plan = Plan(rule.band, _renumbered(tranches[invested:]))
-    run = simulate(schedule[invested:], market.panel, settings.costs(), walk.terms, plan)
     if len(run.wealth) < FEWEST_SESSIONS:
         few = f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
         return replace(result, note=few)
     return _beside_others(walk, result, run)
+
+
+def rebalanced_later(
+    market: Market, theme: Theme, settings: BacktestSettings, build: BuildSettings, sessions: int
+) -> Backtest | None:
+    """Return the theme's backtest with every decision so many sessions later; None if it never holds anything."""
+    rule = parse_schedule(settings.frequency)
+    walk = _Walk(market, theme, settings, build)
+    dates, tranches = walk.dates(rule, sessions)
+    return walk.run(rule, dates, tranches) if dates else None
 
 
 def _renumbered(tranches: tuple[int, ...]) -> tuple[int, ...]:
@@ -181,14 +190,15 @@ class _Walk:
             capital=self.settings.capital,
         )
 
-    def dates(self, rule: Schedule) -> tuple[list[date], tuple[int, ...]]:
-        """Return the dates of decisions, and each one's tranche."""
+    def dates(self, rule: Schedule, later: int = 0) -> tuple[list[date], tuple[int, ...]]:
+        """Return the dates of decisions, each so many sessions later, and each one's tranche."""
         dates, tranches = staggered_dates(
             self.market.panel.sessions,
             rule,
             self.settings.tranches,
             start=self.settings.first(self.market.request.as_of),
             end=self.market.request.as_of,
+            offset=later,
         )
         if rule.on_screen:
             dates = _when_changed(dates, self.members)
@@ -216,6 +226,16 @@ class _Walk:
             return last[of[day]]
 
         return decide_schedule(dates, decide)
+
+    def run(self, rule: Schedule, dates: list[date], tranches: tuple[int, ...]) -> Backtest | None:
+        """Decide and trade the dates; None if there is never anything to hold."""
+        schedule = self.schedule(dates, tranches)
+        invested = next((at for at, each in enumerate(schedule) if len(each.weights)), None)
+        if invested is None:
+            return None
+        # the record starts with the first portfolio, not with the years of cash before it
+        plan = Plan(rule.band, _renumbered(tranches[invested:]))
+        return simulate(schedule[invested:], self.market.panel, self.settings.costs(), self.terms, plan)
 
     def decide(self, day: date, known: Known) -> Rebalance:
         """Return the portfolio decided at the end of a date."""

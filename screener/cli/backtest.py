@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,12 +20,14 @@ from screener.cli.portfolio import (
     load,
 )
 from screener.cli.show import Column, finish, number, percent, print_banner, print_json, print_table, say
+from screener.cli.trials import LedgerOption
 
 if TYPE_CHECKING:
     from screener.api import BacktestSettings, Market, Request
+    from screener.backtest.honesty import Honesty
     from screener.backtest.theme import ThemeResult
     from screener.backtest.validity import Interval, Validity
-    from screener.universe.model import Universe
+    from screener.universe.model import Theme, Universe
 
 RebalanceOption = Annotated[
     str,
@@ -80,6 +83,10 @@ def backtest(
     attribution: Annotated[
         str, typer.Option("--attribution", metavar="BY", help="segment, country, currency or name.")
     ] = "",
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Prove that no later data changes an earlier decision, and stop.")
+    ] = False,
+    ledger: LedgerOption = None,
     trades: Annotated[
         Path | None,
         typer.Option("--trades", metavar="FILE", help="Write every trade: .csv, .parquet, .json."),
@@ -87,7 +94,7 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Walk themes forward with costs. Example: screener backtest magnets recycling --source sample."""
-    from screener.api import BacktestSettings
+    from screener.api import BacktestSettings, HonestySettings
     from screener.api import backtest as run
     from screener.backtest.theme import check_settings
 
@@ -98,7 +105,11 @@ def backtest(
     check_settings(list(universe.screens), settings)
     _check_outputs(attribution, trades)
     market = load(request)
-    results = [run(market, each, settings) for each in chosen]
+    if audit:
+        _audit(market, chosen, settings, as_json)
+        return
+    look = HonestySettings(ledger or request.ledger)
+    results = [run(market, each, settings, look=look) for each in chosen]
     if trades is not None:
         _write_trades(trades, results, market)
     if as_json:
@@ -107,6 +118,33 @@ def backtest(
         _print(market, results, settings, attribution)
         if trades is not None:
             say(str(trades))
+    finish(market, quietly=as_json)
+
+
+def _audit(market: Market, themes: list[Theme], settings: BacktestSettings, as_json: bool) -> None:
+    """Scramble everything after random dates and compare what came before; exit 1 when something changed."""
+    from dataclasses import asdict
+
+    from screener.api import BuildSettings, audit_theme
+
+    found = {each.key: audit_theme(market, each, settings, BuildSettings()) for each in themes}
+    if as_json:
+        print_json(
+            "audit", market, {key: {**asdict(each), "passed": each.passed} for key, each in found.items()}
+        )
+    for key, each in found.items() if not as_json else ():
+        what = f"{each.decisions:,} decisions and {each.sessions:,} sessions of wealth"
+        if each.passed:
+            say(f"{key}: all data after {len(each.cuts)} dates scrambled; {what} before them")
+            say("  are the same to the last bit")
+        elif each.difference is None:
+            say(f"{key}: scrambling changed nothing after any date, so that nothing is proved")
+        else:
+            d = each.difference
+            say(f"{key}: LOOK-AHEAD: what came after {d.cut} changed the {d.what} of {d.on} {d.symbol}")
+            say(f"  from {d.before!r} to {d.after!r}")
+    if not all(each.passed for each in found.values()):
+        raise typer.Exit(1)
     finish(market, quietly=as_json)
 
 
@@ -182,6 +220,13 @@ def _print_words(each: ThemeResult) -> None:
     say(f"  {each.survivorship}")
     if each.validity is not None:
         _print_validity(each, each.validity)
+    if each.honesty is not None:
+        from screener.report.honesty_words import honesty_sentences
+        from screener.report.words import wording
+
+        words = " ".join(honesty_sentences(each.honesty, wording("en")))
+        for line in wrap(words, 78, initial_indent="  ", subsequent_indent="  "):
+            say(line)
 
 
 def _print_attribution(market: Market, each: ThemeResult, by: str) -> None:
@@ -298,8 +343,23 @@ def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
             for each in result.comparisons
         },
         "validity": None if result.validity is None else asdict(result.validity),
+        "honesty": None if result.honesty is None else _honesty_record(result.honesty),
         "survivorship": result.survivorship,
         "known_from": result.theme.known_from,
         "note": result.note,
         **more,
     }
+
+
+def _honesty_record(honesty: Honesty) -> dict[str, Any]:
+    """Return what survives of a record, without the figures of every single basket and split."""
+    from dataclasses import asdict
+
+    from screener.report.honesty_words import honesty_sentences
+    from screener.report.words import wording
+
+    found = asdict(honesty)
+    for part, long in (("placebo", ("sharpe_ratios", "cagrs")), ("overfitting", ("logits",))):
+        for name in long if found[part] else ():
+            found[part].pop(name)
+    return {**found, "words": honesty_sentences(honesty, wording("en"))}

@@ -65,6 +65,12 @@ class Request:
     wait: float = 10.0  # seconds to wait for another process that writes the store
     budget: int | None = None  # most requests to a service in this run; the rest resumes with the next
 
+    @property
+    def ledger(self) -> Path:
+        """Return where backtests are recorded: beside the price store, or beside the default one of an export."""
+        store = default_store() if is_export(self.store) else self.store
+        return store.with_name("trials.jsonl")
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Market:
