@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from screener.backtest.capacity import capacity, capital_curve
 from screener.backtest.engine import Backtest, Plan, benchmark_wealth, decide_schedule, simulate
 from screener.backtest.honesty import Honesty
-from screener.backtest.performance import Performance, summarise
+from screener.backtest.performance import Performance, cagr, summarise
 from screener.backtest.schedule import Schedule, parse_schedule, staggered_dates
 from screener.backtest.tape import CAPITAL, EXECUTIONS, Terms
 from screener.backtest.validity import Validity, assess
@@ -25,7 +27,7 @@ from screener.screening.market_screen import ScreenSettings, screen
 from screener.universe.model import Instrument, Theme
 
 FEWEST_SESSIONS = 60  # a shorter backtest says nothing, and the result says so instead
-EQUAL_WEIGHT, BUY_AND_HOLD = "equal-weight universe", "same names, bought and held"
+EQUAL_WEIGHT, BUY_AND_HOLD = "equal weight", "buy and hold"  # the whole universe; the first portfolio
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ class ThemeResult:
 
     comparisons: the theme's benchmark first, then the equal-weight universe and the first names bought and held.
     since_known: statistics of the part that was not hindsight, None where there is none or all is. membership: a row an
-    entry or exit: decided_on, symbol, change, reason. survivorship: a sentence on the names that died. honesty: what
-    survives of the record.
+    entry or exit: decided_on, symbol, change, reason. survivorship: a sentence on the names that died. capacity: base
+    currency at which market impact has eaten half of the lead over the benchmark, inf beyond what was asked, None
+    without a lead or an impact. honesty: what survives of the record.
     """
 
     theme: Theme
@@ -107,6 +110,7 @@ class ThemeResult:
     since_known: Performance | None = None
     membership: pd.DataFrame | None = None
     survivorship: str = ""
+    capacity: float | None = None
     honesty: Honesty | None = None
 
 
@@ -145,13 +149,14 @@ def walk_theme(
     if not dates:
         span = f"{settings.first(market.request.as_of)} and {market.request.as_of}"
         return replace(result, note=f"no {settings.frequency} rebalance falls between {span}")
-    run = walk.run(rule, dates, tranches)
-    if run is None:
+    walked = walk.run(rule, dates, tranches)
+    if walked is None:
         return replace(result, note="no member has enough history for a backtest")
+    run, plan = walked
     if len(run.wealth) < FEWEST_SESSIONS:
         few = f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
         return replace(result, note=few)
-    return _beside_others(walk, result, run)
+    return _beside_others(walk, result, run, plan)
 
 
 def rebalanced_later(
@@ -161,7 +166,8 @@ def rebalanced_later(
     rule = parse_schedule(settings.frequency)
     walk = _Walk(market, theme, settings, build)
     dates, tranches = walk.dates(rule, sessions)
-    return walk.run(rule, dates, tranches) if dates else None
+    walked = walk.run(rule, dates, tranches) if dates else None
+    return None if walked is None else walked[0]
 
 
 def _renumbered(tranches: tuple[int, ...]) -> tuple[int, ...]:
@@ -227,7 +233,9 @@ class _Walk:
 
         return decide_schedule(dates, decide)
 
-    def run(self, rule: Schedule, dates: list[date], tranches: tuple[int, ...]) -> Backtest | None:
+    def run(
+        self, rule: Schedule, dates: list[date], tranches: tuple[int, ...]
+    ) -> tuple[Backtest, Plan] | None:
         """Decide and trade the dates; None if there is never anything to hold."""
         schedule = self.schedule(dates, tranches)
         invested = next((at for at, each in enumerate(schedule) if len(each.weights)), None)
@@ -235,7 +243,8 @@ class _Walk:
             return None
         # the record starts with the first portfolio, not with the years of cash before it
         plan = Plan(rule.band, _renumbered(tranches[invested:]))
-        return simulate(schedule[invested:], self.market.panel, self.settings.costs(), self.terms, plan)
+        kept = schedule[invested:]
+        return simulate(kept, self.market.panel, self.settings.costs(), self.terms, plan), plan
 
     def decide(self, day: date, known: Known) -> Rebalance:
         """Return the portfolio decided at the end of a date."""
@@ -254,7 +263,7 @@ def _when_changed(dates: list[date], members: Callable[[date], Sequence[Instrume
     return kept
 
 
-def _beside_others(walk: _Walk, result: ThemeResult, run: Backtest) -> ThemeResult:
+def _beside_others(walk: _Walk, result: ThemeResult, run: Backtest, plan: Plan) -> ThemeResult:
     """Add a backtest, its statistics, and what else could have been held."""
     theme, panel = result.theme, walk.market.panel
     sessions = pd.DatetimeIndex(run.wealth.index)
@@ -277,7 +286,15 @@ def _beside_others(walk: _Walk, result: ThemeResult, run: Backtest) -> ThemeResu
         since_known=_since_known(theme, run, against),
         membership=membership_changes(run.schedule),
         survivorship=survivorship(walk.market, theme, sessions[0].date()),
+        capacity=None if against is None else _capacity(walk, run, plan, cagr(against)),
     )
+
+
+def _capacity(walk: _Walk, run: Backtest, plan: Plan, benchmark: float) -> float | None:
+    if not run.costs.impact_coefficient or not cagr(run.wealth) > benchmark:
+        return None
+    found = capacity(capital_curve(run, walk.market.panel, walk.terms, plan=plan), benchmark)
+    return None if np.isnan(found) else found
 
 
 def _compared(name: str, own: pd.Series, other: pd.Series) -> Comparison:

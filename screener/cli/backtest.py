@@ -187,7 +187,7 @@ def _print(market: Market, results: list[ThemeResult], settings: BacktestSetting
     for each in results:
         rows.append([each.theme.key, *_figures(each.performance)])
         if each.since_known is not None:
-            rows.append([f"  since {each.theme.known_from}", *_figures(each.since_known)])
+            rows.append([f"  from {each.theme.known_from:%Y-%m}", *_figures(each.since_known)])
         for other in each.comparisons:
             # relative figures of a comparison are the theme's against it
             figures = _figures(other.performance)
@@ -199,6 +199,7 @@ def _print(market: Market, results: list[ThemeResult], settings: BacktestSetting
         if attribution and each.backtest is not None:
             _print_attribution(market, each, attribution)
     say(f"Hypothetical, in {market.request.base}; costs {settings.cost_words()};")
+    say("equal weight: the whole universe; buy and hold: the first portfolio;")
     say(f"{settings.frequency} rebalance, decided at the end of a date,")
     say(f"traded at each name's next {settings.execution}.")
 
@@ -217,16 +218,22 @@ def _print_words(each: ThemeResult) -> None:
         counts = each.backtest.waits["reason"].value_counts()
         said = ", ".join(f"{count} for {reason}" for reason, count in counts.items())
         say(f"  orders that had to wait a session: {said}")
-    say(f"  {each.survivorship}")
+    if each.capacity is not None:
+        most = f"{each.capacity:,.3g}" if math.isfinite(each.capacity) else "over 100,000,000,000"
+        say(f"  capacity {most}: there market impact has eaten half of the lead over {each.benchmark}")
+    _say_wrapped(each.survivorship)
     if each.validity is not None:
         _print_validity(each, each.validity)
     if each.honesty is not None:
         from screener.report.honesty_words import honesty_sentences
         from screener.report.words import wording
 
-        words = " ".join(honesty_sentences(each.honesty, wording("en")))
-        for line in wrap(words, 78, initial_indent="  ", subsequent_indent="  "):
-            say(line)
+        _say_wrapped(" ".join(honesty_sentences(each.honesty, wording("en"))))
+
+
+def _say_wrapped(words: str) -> None:
+    for line in wrap(words, 78, initial_indent="  ", subsequent_indent="  "):
+        say(line)
 
 
 def _print_attribution(market: Market, each: ThemeResult, by: str) -> None:
@@ -344,6 +351,7 @@ def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
         },
         "validity": None if result.validity is None else asdict(result.validity),
         "honesty": None if result.honesty is None else _honesty_record(result.honesty),
+        "capacity": result.capacity,
         "survivorship": result.survivorship,
         "known_from": result.theme.known_from,
         "note": result.note,
