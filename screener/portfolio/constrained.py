@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from screener.errors import ScreenerError
 from screener.portfolio.convex import Cone, Objective, Optimum, Problem, minimise
-from screener.portfolio.region import Region, find
+from screener.portfolio.region import Region, filled, find
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+ROOM = 1e-6  # to a bound, that an interior point needs
 DUST = 1e-9  # what an interior point leaves where the answer is zero
 
 
@@ -81,7 +82,8 @@ def _over(
 ) -> tuple[Floats, Optimum]:
     """Optimise over some of the names, each at least `least`; the others get nothing."""
     goal, k = goal_of(chosen), len(chosen)
-    part = Region(region.names.at([int(row) for row in chosen]), region.limits)
+    everybody = k == len(region.names)
+    part = region if everybody else Region(region.names.at([int(row) for row in chosen]), region.limits)
     matrix, bound = part.matrix, part.bound
     if least > 0 or not goal.logarithmic:
         matrix, bound = np.vstack([matrix, -np.eye(k)]), np.append(bound, np.full(k, -least))
@@ -92,7 +94,11 @@ def _over(
         start = np.append(start, np.abs(start - turnover[1]) + 1e-2)
     size = len(start)
     everything = np.append(np.ones(k), np.zeros(size - k))
-    rows = _with_implied(matrix, bound, everything, total, start)
+    if turnover is None:
+        what = ("implied", total, least, goal.logarithmic)
+        rows = part.remember(what, lambda: _with_implied(matrix, bound, everything, total, start))
+    else:
+        rows = _with_implied(matrix, bound, everything, total, start)
     if goal.logarithmic and rows.zero[:k].any():  # limits leave these names nothing, and ln 0 is not a number
         inner = chosen[~rows.zero[:k]]
         return _over(goal_of, region, total, inner, least)
@@ -257,7 +263,7 @@ def _with_implied(matrix: Floats, bound: Floats, everything: Floats, total: floa
     An interior point needs room (Freund, Roundy & Todd 1985).
     """
     m, n = len(bound), len(start)
-    inside = not m or bool((matrix @ start < bound - 1e-6).all())
+    inside = not m or _inside(matrix, bound, start) or _has_room(matrix, bound, everything, total)
     implied, zero = np.zeros(m, dtype=bool), np.zeros(n, dtype=bool)
     if not inside:
         tight = _implied(np.vstack([matrix, -np.eye(n)]), np.append(bound, np.zeros(n)), everything, total)
@@ -274,6 +280,22 @@ def _with_implied(matrix: Floats, bound: Floats, everything: Floats, total: floa
             values.append(value)
     free = bool(rows) and rows[-1] is everything
     return _Rows(matrix[~implied], bound[~implied], np.array(rows), np.array(values), free, zero)
+
+
+def _inside(matrix: Floats, bound: Floats, x: Floats) -> bool:
+    return bool((matrix @ x < bound - ROOM).all())
+
+
+def _has_room(matrix: Floats, bound: Floats, everything: Floats, total: float) -> bool:
+    """Say that some portfolio of this total keeps all rows strictly, where a simple one shows it."""
+    if not everything.all():
+        return False
+    upper = matrix.min(axis=1) >= 0
+    tighter = bound[upper] - 10 * ROOM
+    if tighter.min(initial=1.0) < 0:
+        return False
+    weights, _ = filled(matrix[upper], tighter, total)
+    return abs(weights.sum() - total) < 1e-12 and weights.min() > 0 and _inside(matrix, bound, weights)
 
 
 def _implied(matrix: Floats, bound: Floats, everything: Floats, total: float) -> npt.NDArray[np.bool_]:

@@ -140,12 +140,10 @@ def _without_dust(weights: Floats) -> Floats:
 def _sentences(region: Region, weights: Floats, total: float) -> tuple[str, ...]:
     """Say which limits bind and which do not apply."""
     said = []
+    at_bound = (np.abs(region.matrix @ weights - region.bound) < 1e-8) & (region.bound != 0)
+    binding = [region.rows[row] for row in np.flatnonzero(at_bound)]
     for number, limit in enumerate(region.limits):
-        tight = [
-            row.of
-            for row in region.rows
-            if row.owner == number and row.bound != 0 and abs(row.coefficients @ weights - row.bound) < 1e-8
-        ]
+        tight = [row.of for row in binding if row.owner == number]
         if tight and not limit.key and limit.subject != "cash":
             said.append(f"{limit.text} binds for {_listed(_as_symbols(region, limit, tight))}")
         elif tight:
