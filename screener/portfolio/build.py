@@ -86,8 +86,7 @@ def build_schedule(
     made: list[Rebalance] = []
     for some, end in zip(members, ends, strict=True):
         if made:
-            held = drifted(made[-1], panel, end) if len(made[-1].weights) else None
-            known = replace(known, held=held)
+            known = replace(known, held=study.drifted(made[-1], end))
         made.append(_decide(study, some, known, end))
     return tuple(made)
 

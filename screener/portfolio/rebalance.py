@@ -76,18 +76,21 @@ class Rebalance:
             raise ValueError("symbols must be sorted and unique")
 
 
-def drifted(last: Rebalance, panel: PricePanel, end: int | None = None) -> dict[str, float]:
+def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
     """Return what the weights of a rebalance have become by the panel's last session, trading nothing since.
 
-    A name without a price any more is carried at its last one. end: the row before which the sessions end.
+    A name without a price any more is carried at its last one.
     """
-    position = {str(symbol): number for number, symbol in enumerate(panel.prices.columns)}
-    symbols = [str(each) for each in last.weights.index]
+    symbols = list(last.weights.index)
     start = int(panel.sessions.searchsorted(pd.Timestamp(last.decided_on)))
-    prices = panel.prices.to_numpy(dtype=float)[start:end, [position[each] for each in symbols]]
+    return grown(last, panel.prices[symbols].to_numpy(dtype=float)[start:])
+
+
+def grown(last: Rebalance, prices: Floats) -> dict[str, float]:
+    """Return what the weights of a rebalance have become. prices: T × N of its names, from its session on."""
     known = np.isfinite(prices)
     newest = len(prices) - 1 - known[::-1].argmax(axis=0)
-    growth = prices[newest, np.arange(len(symbols))] / prices[0]
+    growth = prices[newest, np.arange(prices.shape[1])] / prices[0]
     worth = last.weights.to_numpy() * np.where(np.isfinite(growth), growth, 1.0)
-    total = float(worth.sum()) + last.cash
-    return {symbol: float(value) / total for symbol, value in zip(symbols, worth, strict=True)}
+    share = worth / (float(worth.sum()) + last.cash)
+    return dict(zip(last.weights.index.tolist(), share.tolist(), strict=True))

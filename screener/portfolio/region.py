@@ -99,7 +99,7 @@ class Region:
     def __post_init__(self) -> None:
         rows = [row for number, each in enumerate(self.limits) for row in _rows(self.names, each, number)]
         object.__setattr__(self, "rows", tuple(rows))
-        matrix = np.array([row.coefficients for row in rows]).reshape(-1, len(self.names))
+        matrix = np.array([row.coefficients for row in rows]).reshape(len(rows), len(self.names))
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "bound", np.array([row.bound for row in rows]))
         object.__setattr__(self, "told", {})

@@ -21,7 +21,7 @@ from screener.portfolio.decide import theme_limits
 from screener.portfolio.eligible import EligibilitySettings, Standing, average_values, rejections
 from screener.portfolio.index_rule import Candidate
 from screener.portfolio.limits import Limit
-from screener.portfolio.rebalance import BuildSettings, Known
+from screener.portfolio.rebalance import BuildSettings, Known, Rebalance, grown
 from screener.portfolio.region import Names, Region
 from screener.portfolio.risk_budget import Budget, parse_budgets
 from screener.portfolio.weighting import Case
@@ -33,6 +33,7 @@ from screener.universe.purity import BOUNDS
 
 Floats = npt.NDArray[np.float64]
 Eligible = tuple[Instrument, ...]
+EPOCH = date(1970, 1, 1).toordinal()
 
 
 def covariance_settings(settings: BuildSettings, instruments: Sequence[Instrument]) -> CovarianceSettings:
@@ -132,7 +133,7 @@ class Study:
 
     def day(self, end: int) -> date:
         """Return the date of the last session before a row."""
-        return date.fromordinal(date(1970, 1, 1).toordinal() + int(self.days[end - 1]))
+        return date.fromordinal(EPOCH + int(self.days[end - 1]))
 
     def columns(self, symbols: Sequence[str]) -> npt.NDArray[np.intp]:
         """Return the panel's columns of some symbols."""
@@ -144,6 +145,13 @@ class Study:
         rows = self.days.searchsorted(anchors, side="right") - 1
         levels = self.prices[rows[rows >= 0]].take(columns, axis=1)
         return np.asarray(levels[1:] / levels[:-1] - 1.0)
+
+    def drifted(self, last: Rebalance, end: int) -> dict[str, float] | None:
+        """Return what a rebalance has become before a row; None when it held nothing."""
+        if not len(last.weights):
+            return None
+        start = int(self.days.searchsorted(last.decided_on.toordinal() - EPOCH))
+        return grown(last, self.prices[start:end].take(self.columns(last.weights.index.tolist()), axis=1))
 
     def _joint_covariance(self, eligible: Eligible, known: Known, end: int) -> Floats:
         """Return the covariance of the names, with the benchmark of a limit on tracking error last."""

@@ -178,14 +178,18 @@ def _sharing(one: _Exchange, quotes: Quotes) -> list[tuple[Indices, Indices]]:
 
 def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history: _History) -> Floats:
     """Return K × N, the sum of each name's deviations whose spans overlap those that end at an exchange's rows."""
-    partners = np.empty((len(rows) - 1, len(history.root)))
-    for _, group in groupby(exchanges, key=lambda each: one.sides[each.calendar]):
-        members = list(group)
-        clock, names = members[0].clock, slice(members[0].names.start, members[-1].names.stop)
+    groups = [list(group) for _, group in groupby(exchanges, key=lambda each: one.sides[each.calendar])]
+    # whole rows are quicker to move than parts of rows, so the largest group is done on all names
+    groups.sort(key=lambda each: each[0].names.start - each[-1].names.stop)
+    for number, group in enumerate(groups):
+        clock, names = group[0].clock, slice(group[0].names.start, group[-1].names.stop)
         # from what a name had reached at its last close at or before the span's start to its first at or after the end
         start = rows[:-1] + (clock <= one.clock)[rows[:-1]]
         end = rows[1:] + (clock < one.clock)[rows[1:]]
-        np.subtract(history.coming[end, names], history.levels[start, names], out=partners[:, names])
+        if number:
+            partners[:, names] = history.coming[end, names] - history.levels[start, names]
+        else:
+            partners = history.coming.take(end, axis=0) - history.levels.take(start, axis=0)
     return partners
 
 
