@@ -202,11 +202,13 @@ def _sound(values: Floats, symbols: list[str]) -> bool:
     if len(values) < 2 or len(set(symbols)) < len(symbols):
         return False
     known = np.isfinite(values)
-    if known.sum(axis=0).min() < 2:
+    counts = known.sum(axis=0)
+    if counts.min() < 2 or np.isinf(values).any():
         return False
-    sums = np.sort(np.where(known, values, 0.0).sum(axis=0))
-    spread = np.fmax.reduce(values, axis=0) - np.fmin.reduce(values, axis=0)  # of what is not NaN
-    return bool(np.isfinite(spread).all() and (spread > 0).all() and (np.diff(sums) > 0).all())
+    filled = np.where(known, values, 0.0)
+    newest = values[len(values) - 1 - known[::-1].argmax(axis=0), np.arange(len(symbols))]
+    moves = ((filled != newest) & known).any(axis=0)
+    return bool(moves.all() and (np.diff(np.sort(filled.sum(axis=0))) > 0).all())
 
 
 def _twins(values: Floats, known: Bools, symbols: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +24,24 @@ DAY = 86_400
 REFERENCE = pd.DatetimeIndex(["2020-01-02"])  # exchanges are ordered by when they closed on this day
 
 
+class Side(NamedTuple):
+    """On which rows a calendar closes no later than another, and on which before it: 1 or 0, T or one for all.
+
+    Calendars that compare alike on every row share one Side.
+    """
+
+    no_later: Indices | int
+    before: Indices | int
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class PriceHistory:
     """N names over T sessions of a united calendar, ordered by when their exchange closes.
 
     days: T, days since 1970. prices, traded, returns: T × N; a return runs between a name's own sessions and is NaN
     elsewhere. following, latest: T × N, first row at or after, last row at or before, on which the name traded; T
-    and −1 where none. clocks: calendar → T, weekdays passed at the close. sides: calendar → for each calendar, a
-    number that two of them share when they close on the same side of it on every row.
+    and −1 where none. calendars: N. clocks: calendar → T, weekdays passed at the close. sides: calendar → how each
+    calendar closes against it.
     """
 
     symbols: tuple[str, ...]
@@ -42,8 +53,9 @@ class PriceHistory:
     returns: Floats
     following: Indices
     latest: Indices
+    calendars: tuple[str, ...]
     clocks: Mapping[str, Floats]
-    sides: Mapping[str, Mapping[str, int]]
+    sides: Mapping[str, Mapping[str, Side]]
 
     @staticmethod
     def of(panel: PricePanel, markets: Mapping[str, str], start: int = 0) -> PriceHistory:
@@ -78,6 +90,7 @@ class PriceHistory:
             returns=returns,
             following=following,
             latest=latest,
+            calendars=tuple(calendars[each] for each in symbols),
             clocks=clocks,
             sides=_sides(clocks),
         )
@@ -165,15 +178,23 @@ def _clocks(calendars: Mapping[str, None], sessions: pd.DatetimeIndex) -> dict[s
     return {each: np.asarray(weekdays + closing_clock(each, sessions) / DAY) for each in calendars}
 
 
-def _sides(clocks: Mapping[str, Floats]) -> dict[str, dict[str, int]]:
+def _sides(clocks: Mapping[str, Floats]) -> dict[str, dict[str, Side]]:
     found = {}
     for one, clock in clocks.items():
-        numbers: dict[bytes, int] = {}
-        found[one] = {
-            other: numbers.setdefault(np.sign(each - clock).astype(np.int8).tobytes(), len(numbers))
-            for other, each in clocks.items()
-        }
+        seen: dict[bytes, Side] = {}
+        found[one] = {}
+        for other, each in clocks.items():
+            what = np.sign(each - clock).astype(np.int8)
+            if (key := what.tobytes()) not in seen:
+                seen[key] = Side(_constant(what <= 0), _constant(what < 0))
+            found[one][other] = seen[key]
     return found
+
+
+def _constant(values: Bools) -> Indices | int:
+    """Return one number where all T are the same, else T of them."""
+    numbers = values.astype(np.intp)
+    return int(numbers[0]) if (numbers == numbers[0]).all() else numbers
 
 
 def _neighbours(traded: Bools) -> tuple[Indices, Indices]:

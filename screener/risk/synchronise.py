@@ -17,7 +17,7 @@ from screener.errors import ScreenerError
 from screener.market.returns import weekly_returns
 from screener.market.sessions import calendar_of
 from screener.risk.observations import Block, Bools, Floats, Indices, Observations, observe, problems_of
-from screener.risk.quotes import Quotes
+from screener.risk.quotes import Quotes, Side
 
 WEEKDAYS_PER_YEAR = 365.25 * 5 / 7
 OVERLAP = 5  # sessions of the united calendar in an overlapping return
@@ -129,7 +129,8 @@ class _Exchange:
     clock: Floats  # T, weekdays passed at each row's close
     root: float
     whole: Bools
-    sides: Mapping[str, int]
+    sides: Mapping[str, Side]
+    start: int  # row of the history at which the window starts
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -146,7 +147,7 @@ class _History:
 def _exchanges(quotes: Quotes, spans: tuple[Indices, Indices, Floats]) -> list[_Exchange]:
     """Return the exchanges of a window. spans: N first and last rows traded, and how many returns between them."""
     first, last, counts = spans
-    traded, calendars = quotes.traded, [calendar_of(each) for each in quotes.mics]
+    traded, calendars = quotes.traded, [quotes.history.calendars[each] for each in quotes.columns]
     starts = [at for at, each in enumerate(calendars) if not at or each != calendars[at - 1]]
     is_open = np.logical_or.reduceat(traded, starts, axis=1)
     passed = np.cumsum(is_open, axis=0)
@@ -159,7 +160,7 @@ def _exchanges(quotes: Quotes, spans: tuple[Indices, Indices, Floats]) -> list[_
         had = passed[:, number]
         whole = had[last[names]] - had[first[names]] == counts[names]
         root, sides = float(np.sqrt((len(rows) - 1) / years)), quotes.history.sides[name]
-        found.append(_Exchange(name, names, rows, clock, root, whole, sides))
+        found.append(_Exchange(name, names, rows, clock, root, whole, sides, quotes.start))
     return found
 
 
@@ -178,19 +179,25 @@ def _sharing(one: _Exchange, quotes: Quotes) -> list[tuple[Indices, Indices]]:
 
 def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history: _History) -> Floats:
     """Return K × N, the sum of each name's deviations whose spans overlap those that end at an exchange's rows."""
-    groups = [list(group) for _, group in groupby(exchanges, key=lambda each: one.sides[each.calendar])]
+    groups = [list(group) for _, group in groupby(exchanges, key=lambda each: id(one.sides[each.calendar]))]
     # whole rows are quicker to move than parts of rows, so the largest group is done on all names
     groups.sort(key=lambda each: each[0].names.start - each[-1].names.stop)
     for number, group in enumerate(groups):
-        clock, names = group[0].clock, slice(group[0].names.start, group[-1].names.stop)
+        side = one.sides[group[0].calendar]
+        names = slice(group[0].names.start, group[-1].names.stop)
         # from what a name had reached at its last close at or before the span's start to its first at or after the end
-        start = rows[:-1] + (clock <= one.clock)[rows[:-1]]
-        end = rows[1:] + (clock < one.clock)[rows[1:]]
+        start = rows[:-1] + _at(side.no_later, rows[:-1] + one.start)
+        end = rows[1:] + _at(side.before, rows[1:] + one.start)
         if number:
             partners[:, names] = history.coming[end, names] - history.levels[start, names]
         else:
-            partners = history.coming.take(end, axis=0) - history.levels.take(start, axis=0)
+            partners = history.coming.take(end, axis=0)
+            partners -= history.levels.take(start, axis=0)
     return partners
+
+
+def _at(values: Indices | int, rows: Indices) -> Indices | int:
+    return values if isinstance(values, int) else values[rows]
 
 
 def _block(
@@ -210,8 +217,8 @@ def _block(
     return Block(
         columns=columns,
         ages=(history.end.max() - instants[1:, 0]) / WEEKDAYS_PER_YEAR,
-        returns=deviations.take(rows[1:], axis=0).take(columns, axis=1),
-        alive=known.take(rows[1:], axis=0).take(columns, axis=1).astype(float),
+        returns=deviations.take(columns, axis=1).take(rows[1:], axis=0),
+        alive=known.take(columns, axis=1).take(rows[1:], axis=0).astype(float),
         partners=partners,
         coverage=coverage,
     )
@@ -220,7 +227,7 @@ def _block(
 def _coming(levels: Floats, quotes: Quotes) -> Floats:
     """Return (T + 1) × N, each name's level at its first close in row t or after it; at the end, its last."""
     coming = np.vstack([levels[1:], levels[-1]])
-    shut, column = np.nonzero(~quotes.traded)
+    shut, column = np.divmod(np.flatnonzero(~quotes.traded), levels.shape[1])
     following = quotes.history.following[quotes.start + shut, quotes.columns[column]] - quotes.start
     coming[shut, column] = levels[np.minimum(following + 1, len(levels) - 1), column]
     return coming
