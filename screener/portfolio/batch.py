@@ -32,15 +32,15 @@ def rolling_inverse_volatility(windows: Windows) -> Floats:
         return _normalised(np.where(moments.taking_part, 1.0 / np.sqrt(moments.variance), 0.0))
 
 
-def rolling_equal_risk(windows: Windows) -> Floats:
-    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton).
+def rolling_equal_risk(windows: Windows, shrink: bool = False) -> Floats:
+    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton). shrink: Ledoit–Wolf covariance.
 
     Up to STACKED names all windows of a chunk are solved together; above, one after another, each from the last.
     """
-    if windows.returns.shape[1] > STACKED:
+    if windows.returns.shape[1] > STACKED and not shrink:
         return _equal_risk_in_turn(windows)
     result = np.zeros((len(windows.ends), windows.returns.shape[1]))
-    for part, matrix, taking_part in covariances(windows):
+    for part, matrix, taking_part in covariances(windows, shrink):
         deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
         correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
         x = _equal_risk(correlation, _start(correlation))
@@ -134,7 +134,7 @@ def _equal_risk(correlation: Floats, start: Floats) -> Floats:
         hessian = matrix[open_]
         hessian[:, diagonal, diagonal] += 1.0 / part**2
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-        decrement = np.sqrt(np.maximum(np.einsum("bi,bi->b", gradient, step), 0.0))
+        decrement = np.sqrt(np.maximum((gradient * step).sum(axis=1), 0.0))
         # damped while far away (Nesterov 2004, sec. 4.1.5), which also keeps x positive
         length = np.where(decrement > 0.25, 1.0 / (1.0 + decrement), 1.0)
         x[left] = part - length[:, None] * step

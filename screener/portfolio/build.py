@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -18,16 +17,20 @@ import pandas as pd
 
 from screener.errors import ScreenerError
 from screener.market.panel import PricePanel
-from screener.portfolio.decide import decide_weights
+from screener.portfolio.decide import decide_weights, sentences
+from screener.portfolio.plain import plain_weights
 from screener.portfolio.rebalance import BuildSettings, Known, Rebalance, drifted
-from screener.portfolio.study import Study, covariance_settings, row_after
+from screener.portfolio.study import EPOCH, Eligible, Study, covariance_settings
+from screener.portfolio.weight_schedule import Members, WeightSchedule
 from screener.portfolio.weighting import Case, method_named
 from screener.universe.model import Instrument, Theme
 
 __all__ = [
     "BuildSettings",
     "Known",
+    "Members",
     "Rebalance",
+    "WeightSchedule",
     "build",
     "build_schedule",
     "covariance_settings",
@@ -52,10 +55,8 @@ def build(
     """
     if not len(panel.sessions):
         raise ValueError("a portfolio cannot be decided on an empty panel")
-    known, end = known or Known(), len(panel.sessions)
-    with_theme = f"{theme.key}, {panel.sessions[-1].date()}"
-    study = _naming(with_theme, lambda: Study.of(theme, panel, settings, end, members, known))
-    return _decide(study, members, known, end)
+    day = panel.sessions[-1].date()
+    return build_schedule(theme, lambda _: members, panel, [day], settings, known)[0]
 
 
 def build_schedule(
@@ -65,30 +66,65 @@ def build_schedule(
     dates: Sequence[date],
     settings: BuildSettings,
     known: Known | None = None,
-) -> tuple[Rebalance, ...]:
+) -> WeightSchedule:
     """Decide a theme's portfolio on each of some increasing dates, each knowing what the one before has drifted to.
 
     Equal to `build` on `panel.until(date)`, date after date, to the last bit; what dates share is worked out once.
     members_on: the theme's instruments listed on a date. known: what is known on all of them; `held` is of the first.
     Raises as `build` does, and ValueError for a date before the panel or out of order.
     """
-    ends = [row_after(panel, day) for day in dates]
-    if not ends:
-        return ()
-    if ends[0] == 0 or any(later <= earlier for earlier, later in pairwise(dates)):
+    ordinals = np.array([each.toordinal() for each in dates], dtype=np.int64)
+    days = panel.sessions.to_numpy().astype("datetime64[D]").astype(np.int64) + EPOCH
+    ends = days.searchsorted(ordinals, side="right")
+    if len(ends) and (ends[0] == 0 or (np.diff(ordinals) <= 0).any()):
         raise ValueError("the dates of a schedule must increase and not come before the panel's first session")
-    known = known or Known()
-    members = [tuple(members_on(day)) for day in dates]
-    everyone = list({each.symbol: each for some in members for each in some}.values())
+    if not len(ends):
+        return WeightSchedule(theme.key, (), (), np.zeros((0, 0)), _no_date)
+    known, given = known or Known(), [members_on(day) for day in dates]
+    distinct = {id(each): each for each in given}
+    ordered = {key: _in_order(each) for key, each in distinct.items()}
+    members = [ordered[id(each)] for each in given]
+    everyone = list({each.symbol: each for some in ordered.values() for each in some}.values())
     study = _naming(
-        f"{theme.key}, {dates[0]}", lambda: Study.of(theme, panel, settings, ends[0], everyone, known)
+        f"{theme.key}, {dates[0]}", lambda: Study.of(theme, panel, settings, int(ends[0]), everyone, known)
     )
-    made: list[Rebalance] = []
-    for some, end in zip(members, ends, strict=True):
-        if made:
-            known = replace(known, held=study.drifted(made[-1], end))
-        made.append(_decide(study, some, known, end))
-    return tuple(made)
+    return _decide_all(study, members, ends, known)
+
+
+def _no_date(number: int) -> Rebalance:
+    raise IndexError(number)
+
+
+def _in_order(members: Sequence[Instrument]) -> Eligible:
+    return tuple(sorted({each.symbol: each for each in members}.values(), key=lambda each: each.symbol))
+
+
+def _decide_all(
+    study: Study, members: Sequence[Eligible], ends: npt.NDArray[np.intp], known: Known
+) -> WeightSchedule:
+    symbols = sorted(study.markets)
+    weights, plain = plain_weights(study, members, ends, symbols)
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    on = tuple(study.day(int(end)) for end in ends)
+    made: dict[int, Rebalance] = {}
+
+    def known_at(number: int) -> Known:
+        if not number:
+            return known
+        before = np.flatnonzero(weights[number - 1])
+        held = [symbols[each] for each in before]
+        return replace(
+            known, held=study.drifted(held, weights[number - 1, before], on[number - 1], int(ends[number]))
+        )
+
+    def make(number: int) -> Rebalance:
+        return _describe(study, members[number], known_at(number), int(ends[number]), weights[number], symbols)
+
+    for number in np.flatnonzero(~plain).tolist():
+        made[number] = _decide(study, members[number], known_at(number), int(ends[number]))
+        for symbol, weight in zip(made[number].weights.index, made[number].weights.tolist(), strict=True):
+            weights[number, place[symbol]] = weight
+    return WeightSchedule(study.theme.key, on, tuple(symbols), weights, make, made)
 
 
 def _naming(what: str, call: Callable[[], T]) -> T:
@@ -99,9 +135,8 @@ def _naming(what: str, call: Callable[[], T]) -> T:
         raise type(error)(*(f"{what}: {each}" for each in error.problems)) from None
 
 
-def _decide(study: Study, members: Sequence[Instrument], known: Known, end: int) -> Rebalance:
+def _decide(study: Study, members: Eligible, known: Known, end: int) -> Rebalance:
     theme, day = study.theme, study.day(end)
-    members = sorted({each.symbol: each for each in members}.values(), key=lambda each: each.symbol)
     eligible, rejected, returns = study.rejected(members, end)
     if not eligible:
         reason = f"none of {len(members)} members is eligible: all in cash"
@@ -113,6 +148,20 @@ def _decide(study: Study, members: Sequence[Instrument], known: Known, end: int)
 
     case, decided = _naming(f"{theme.key}, {day}", decide)
     return _rebalance(theme, day, case, decided, rejected)
+
+
+def _describe(
+    study: Study, members: Eligible, known: Known, end: int, weights: Floats, symbols: Sequence[str]
+) -> Rebalance:
+    """Return the rebalance that a plain date's weights are. weights: N, of the symbols."""
+    theme, day = study.theme, study.day(end)
+    eligible, rejected, returns = study.rejected(members, end)
+    case = _naming(f"{theme.key}, {day}", lambda: study.case(eligible, returns, known, end))
+    place = {symbol: number for number, symbol in enumerate(symbols)}
+    chosen = weights[[place[each.symbol] for each in eligible]]
+    return _rebalance(
+        theme, day, case, (chosen, sentences(case, method_named(theme.method), chosen)), rejected
+    )
 
 
 def _rebalance(

@@ -53,6 +53,11 @@ def decide_weights(case: Case, method: Method) -> tuple[Floats, tuple[str, ...]]
     return weights, (*_sentences(region, weights, total), *skipped, *_of_the_method(case, method, weights))
 
 
+def sentences(case: Case, method: Method, weights: Floats) -> tuple[str, ...]:
+    """Say of weights that keep all limits with nothing left over what decide_weights would say of them."""
+    return (*_sentences(case.region, weights, 1.0), *_of_the_method(case, method, weights))
+
+
 def _total(region: Region) -> float:
     """Return how much of the wealth is to be placed."""
     most = min((1.0 - each.bound for _, each in region.of("cash") if each.comparison == ">="), default=1.0)

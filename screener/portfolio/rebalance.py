@@ -83,14 +83,14 @@ def drifted(last: Rebalance, panel: PricePanel) -> dict[str, float]:
     """
     symbols = list(last.weights.index)
     start = int(panel.sessions.searchsorted(pd.Timestamp(last.decided_on)))
-    return grown(last, panel.prices[symbols].to_numpy(dtype=float)[start:])
+    prices = panel.prices[symbols].to_numpy(dtype=float)[start:]
+    return dict(zip(symbols, grown(last.weights.to_numpy(), prices).tolist(), strict=True))
 
 
-def grown(last: Rebalance, prices: Floats) -> dict[str, float]:
-    """Return what the weights of a rebalance have become. prices: T × N of its names, from its session on."""
+def grown(weights: Floats, prices: Floats) -> Floats:
+    """Return what N weights have become, the rest being cash. prices: T × N, from the session of the decision on."""
     known = np.isfinite(prices)
     newest = len(prices) - 1 - known[::-1].argmax(axis=0)
     growth = prices[newest, np.arange(prices.shape[1])] / prices[0]
-    worth = last.weights.to_numpy() * np.where(np.isfinite(growth), growth, 1.0)
-    share = worth / (float(worth.sum()) + last.cash)
-    return dict(zip(last.weights.index.tolist(), share.tolist(), strict=True))
+    worth = weights * np.where(np.isfinite(growth), growth, 1.0)
+    return np.asarray(worth / (float(worth.sum()) + max(0.0, 1.0 - float(weights.sum()))))

@@ -7,12 +7,11 @@ A Study lays the panel out once and answers for any date of it from nothing late
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from screener.errors import UserError
 from screener.market.currency import major_unit
@@ -21,7 +20,7 @@ from screener.portfolio.decide import theme_limits
 from screener.portfolio.eligible import EligibilitySettings, Standing, average_values, rejections
 from screener.portfolio.index_rule import Candidate
 from screener.portfolio.limits import Limit
-from screener.portfolio.rebalance import BuildSettings, Known, Rebalance, grown
+from screener.portfolio.rebalance import BuildSettings, Known, grown
 from screener.portfolio.region import Names, Region
 from screener.portfolio.risk_budget import Budget, parse_budgets
 from screener.portfolio.weighting import Case
@@ -45,7 +44,7 @@ def covariance_settings(settings: BuildSettings, instruments: Sequence[Instrumen
     )
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Study:
     """A theme on a panel. position: symbol → column. tracked: the benchmark of limits on tracking error, "" for none."""
 
@@ -58,8 +57,9 @@ class Study:
     position: dict[str, int]
     days: npt.NDArray[np.int64]  # T, since 1970
     prices: Floats  # T × N of the panel
-    history: PriceHistory | None  # None when no member has prices
-    first: int  # row from which prices are looked at
+    markets: dict[str, str]  # symbol → MIC of all that may be asked about
+    first: int  # row from which their histories are laid out
+    laid_out: PriceHistory | None = None
     regions: dict[tuple[str, ...], tuple[Eligible, Region]] = field(default_factory=dict)
 
     @staticmethod
@@ -92,9 +92,16 @@ class Study:
             position,
             days=panel.sessions.to_numpy().astype("datetime64[D]").astype(np.int64),
             prices=panel.prices.to_numpy(dtype=float),
-            history=PriceHistory.of(panel, markets, first) if markets else None,
+            markets=markets,
             first=first,
         )
+
+    @property
+    def history(self) -> PriceHistory:
+        """Return the members' prices, laid out when they are first asked for."""
+        if self.laid_out is None:
+            self.laid_out = PriceHistory.of(self.panel, self.markets, self.first)
+        return self.laid_out
 
     def rejected(self, members: Sequence[Instrument], end: int) -> tuple[Eligible, dict[str, str], Floats]:
         """Return who of the members is eligible before a row, why the others are not, and weekly returns, T × N."""
@@ -146,12 +153,13 @@ class Study:
         levels = self.prices[rows[rows >= 0]].take(columns, axis=1)
         return np.asarray(levels[1:] / levels[:-1] - 1.0)
 
-    def drifted(self, last: Rebalance, end: int) -> dict[str, float] | None:
-        """Return what a rebalance has become before a row; None when it held nothing."""
-        if not len(last.weights):
+    def drifted(self, symbols: Sequence[str], weights: Floats, since: date, end: int) -> dict[str, float] | None:
+        """Return what the weights decided on a date have become before a row; None when nothing was held."""
+        if not weights.any():
             return None
-        start = int(self.days.searchsorted(last.decided_on.toordinal() - EPOCH))
-        return grown(last, self.prices[start:end].take(self.columns(last.weights.index.tolist()), axis=1))
+        start = int(self.days.searchsorted(since.toordinal() - EPOCH))
+        shares = grown(weights, self.prices[start:end].take(self.columns(symbols), axis=1))
+        return dict(zip(symbols, shares.tolist(), strict=True))
 
     def _joint_covariance(self, eligible: Eligible, known: Known, end: int) -> Floats:
         """Return the covariance of the names, with the benchmark of a limit on tracking error last."""
@@ -159,7 +167,6 @@ class Study:
         if self.tracked:
             self._check_benchmark(symbols, known, end)
             symbols.append(self.tracked)
-        assert self.history is not None  # an eligible name has prices
         quotes = self.history.quotes(symbols, self.settings.lookback_weeks, end - self.first)
         matrix = covariance_matrix(quotes, covariance_settings(self.settings, eligible))
         if not self.tracked:
@@ -184,11 +191,18 @@ class Study:
         if known.held is not None:
             held = np.array([known.held.get(symbol, 0.0) for symbol in symbols])
             sold = float(sum(weight for symbol, weight in known.held.items() if symbol not in symbols))
-        capital = self.settings.capital
-        values = average_values(self.panel, symbols, end) if capital > 0 else None
+        if self.settings.capital > 0:
+            values = average_values(self.panel, symbols, end)
+            names = replace(self.region(eligible).names, adv=values, capital=self.settings.capital)
+            return Region(replace(names, held=held, sold=sold, covariance=covariance), self.limits)
+        return self.region(eligible).at(held, sold, covariance)
+
+    def region(self, eligible: Eligible) -> Region:
+        """Return the limits on eligible names as far as they hold on any date."""
+        symbols = tuple(each.symbol for each in eligible)
         seen = self.regions.get(symbols)
-        if seen is not None and values is None and all(a is b for a, b in zip(seen[0], eligible, strict=True)):
-            return seen[1].at(held, sold, covariance)
+        if seen is not None and all(a is b for a, b in zip(seen[0], eligible, strict=True)):
+            return seen[1]
         groups = {
             "issuer": tuple(each.issuer for each in eligible),
             "segment": tuple(each.segment for each in eligible),
@@ -196,7 +210,7 @@ class Study:
             "currency": tuple(major_unit(each.currency)[0] for each in eligible),
             "dependence": tuple(each.china_dependence for each in eligible),
         }
-        region = Region(Names(symbols, groups, held, sold, values, capital, covariance), self.limits)
+        region = Region(Names(symbols, groups), self.limits)
         self.regions[symbols] = (eligible, region)
         return region
 
@@ -228,8 +242,3 @@ class Study:
                 )
             )
         return tuple(found)
-
-
-def row_after(panel: PricePanel, day: date) -> int:
-    """Return the row one past the last session on or before a date."""
-    return int(panel.sessions.searchsorted(pd.Timestamp(day), side="right"))
