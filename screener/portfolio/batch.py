@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 # up to so many names the windows are solved together; above, one after another, each from the last
 STACKED = 64
 NEIGHBOURS = 12  # windows that take a solved neighbour's answer as their start
+CHEAP_STEPS = 10
 CLOSE = 1e-10  # to which risk contributions are equal
 
 
@@ -113,8 +114,25 @@ def _equal_risk_by_products(product: Callable[[Floats], Floats], start: Floats) 
 
 
 def _start(correlation: Floats) -> Floats:
-    """Return the answer for equal correlations: x = 1/√(row sum), the row sums being alike."""
-    return np.asarray(1.0 / np.sqrt(np.maximum(correlation.sum(axis=2), 0.1)))
+    """Return a start near x·(Cx) = 1: cheap steps from the answer for equal correlations, the row sums being alike.
+
+    The steps are Newton's with C in the Hessian replaced by equal correlations, (1 − ρ)I + ρ11', whose inverse is
+    that of a diagonal and a rank-one matrix (Sherman & Morrison 1950): a product with C each, no system to solve.
+    """
+    n = correlation.shape[1]
+    sums = correlation.sum(axis=2)
+    x = np.asarray(1.0 / np.sqrt(np.maximum(sums, 0.1)))
+    if n < 2:
+        return x
+    # row sums of a correlation matrix are above 0 in total, so ρ > −1 / (n − 1), and is kept away from 1
+    mean = np.minimum((sums.sum(axis=1, keepdims=True) - n) / (n * (n - 1)), 0.99)
+    for _ in range(CHEAP_STEPS):
+        gradient = (correlation @ x[:, :, None])[:, :, 0] - 1.0 / x
+        inverse = 1.0 / (1.0 - mean + 1.0 / (x * x))
+        step = inverse * gradient
+        pull = mean * step.sum(axis=1, keepdims=True) / (1.0 + mean * inverse.sum(axis=1, keepdims=True))
+        x = np.maximum(x - (step - pull * inverse), 0.3 * x)
+    return x
 
 
 def _equal_risk(correlation: Floats, start: Floats) -> Floats:

@@ -21,6 +21,7 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 # numbers of one chunk's largest array; the covariances of all windows at once would not fit
 CHUNK = 2_000_000
+FIRST_ROWS = 20
 SUMS = 200_000  # numbers of the sums of windows looked at together
 FEWEST_SHARED = 10  # as in risk/covariance.py
 
@@ -47,8 +48,8 @@ class Windows:
 
     @property
     def middle(self) -> Floats:
-        """Return N levels near the mean of each name's returns: of the first `length` rows, so that no later matter."""
-        some = self.returns[: self.length]
+        """Return N levels near the mean of each name's returns: of a few first rows, so that later ones do not matter."""
+        some = self.returns[:FIRST_ROWS]
         known = np.isfinite(some)
         total = np.where(known, some, 0.0).sum(axis=0)
         return np.asarray(total / np.maximum(known.sum(axis=0), 1))

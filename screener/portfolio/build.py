@@ -105,7 +105,7 @@ def _decide_all(
     symbols = sorted(study.markets)
     weights, plain = plain_weights(study, members, ends, symbols)
     place = {symbol: number for number, symbol in enumerate(symbols)}
-    on = tuple(study.day(int(end)) for end in ends)
+    on = tuple(study.day(end) for end in ends.tolist())
     made: dict[int, Rebalance] = {}
 
     def known_at(number: int) -> Known:

@@ -97,20 +97,34 @@ class _Table(NamedTuple):
         days, weeks = study.days, study.settings.lookback_weeks
         newest, starts = days[ends - 1], _starts(study, ends)
         whole = self.missing[ends] == self.missing[starts]
-        back = days.searchsorted(newest[:, None] - 7 * np.arange(3), side="right") - 1
-        levels = self.prices[np.maximum(back, 0)]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            moves = levels[:, 0] / levels[:, 1] != levels[:, 1] / levels[:, 2]
+        moves = self._moves(days, newest, 2)
+        rest = np.flatnonzero((whole & ~moves).any(axis=1))  # the same return twice says little
+        moves[rest] = self._moves(days, newest[rest], weeks)
         long = np.minimum(weeks, (newest - days[0]) // 7) >= max(study.settings.min_history_weeks, 2)
         long &= ends - starts > CovarianceSettings().fewest_returns
-        sure = whole & moves & long[:, None] & (back[:, 2:] >= 0)
+        sure = whole & moves & long[:, None]
         absent = ~np.isfinite(self.prices[ends - 1])
         plain = (sure | absent).all(axis=1) & sure.any(axis=1) & (sure.sum(axis=1) <= MOST_NAMES)
         if not plain.any():
             return []
         dates = np.flatnonzero(plain)
-        kinds, which = np.unique(sure[dates], axis=0, return_inverse=True)
-        return [(dates[which.ravel() == kind], np.flatnonzero(pattern)) for kind, pattern in enumerate(kinds)]
+        patterns = sure[dates]
+        found = []
+        while len(dates):
+            alike = (patterns == patterns[0]).all(axis=1)
+            found.append((dates[alike], np.flatnonzero(patterns[0])))
+            dates, patterns = dates[~alike], patterns[~alike]
+        return found
+
+
+    def _moves(self, days: Indices, newest: Indices, weeks: int) -> Bools:
+        """Return B × n, whose last weekly returns are known to differ."""
+        rows = days.searchsorted(newest[:, None] - 7 * np.arange(weeks + 1), side="right") - 1
+        levels = self.prices[np.maximum(rows, 0)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            returns = levels[:, :-1] / levels[:, 1:]
+        inside = (rows[:, 1:] >= 0)[:, :, None]
+        return np.asarray(((returns != returns[:, :1]) & np.isfinite(returns) & inside).any(axis=1))
 
 
 def _starts(study: Study, ends: Indices) -> Indices:
