@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from screener.errors import ScreenerError, UserError
-from screener.portfolio.batch_covariance import Windows, covariances, rolling_moments
+from screener.portfolio.batch_covariance import Windows, continued, covariances, rolling_moments
 from screener.portfolio.hierarchical import bisect, leaf_orders
 
 Floats = npt.NDArray[np.float64]
@@ -50,23 +50,14 @@ def rolling_equal_risk(windows: Windows, shrink: bool = False) -> Floats:
 
 
 def _equal_risk_in_turn(windows: Windows) -> Floats:
-    """Solve window after window; without gaps the covariance is never formed, only its factor is multiplied by."""
+    """Solve window after window; the covariance is never formed, only its factor is multiplied by."""
     n = windows.returns.shape[1]
     result = np.zeros((len(windows.ends), n))
     last: Floats | None = None
-    for row, end in enumerate(windows.ends):
-        values = windows.returns[end - windows.length : end]
-        z = values - values.mean(axis=0)
-        if np.isfinite(z).all() and (values.max(axis=0) > values.min(axis=0)).all():
-            deviation = np.sqrt(np.einsum("ti,ti->i", z, z) / (len(z) - 1))
-            z /= deviation * np.sqrt(len(z) - 1)
-            taking_part, product = np.ones(n, dtype=bool), _of_factor(z)
-        else:
-            one = Windows(windows.returns, windows.ends[row : row + 1], windows.length, windows.fewest)
-            ((_, matrix, parts),) = covariances(one)
-            taking_part = parts[0]
-            deviation = np.sqrt(np.diagonal(matrix[0]))
-            product = _of_matrix(matrix[0] / (deviation[:, None] * deviation[None, :]))
+    for row, (first, end) in enumerate(zip(windows.first, windows.ends, strict=True)):
+        factor = continued(windows.returns[first:end], windows.fewest)
+        taking_part, deviation = factor.taking_part, factor.deviation
+        product = _of_factor(factor.z, factor.alone)
         if last is None:
             last = 1.0 / np.sqrt(np.maximum(product(np.ones(n)), 0.1))
         last = _equal_risk_by_products(product, last)
@@ -74,12 +65,10 @@ def _equal_risk_in_turn(windows: Windows) -> Floats:
     return _normalised(result)
 
 
-def _of_factor(z: Floats) -> Callable[[Floats], Floats]:
-    return lambda v: np.asarray(z.T @ (z @ v))
-
-
-def _of_matrix(correlation: Floats) -> Callable[[Floats], Floats]:
-    return lambda v: np.asarray(correlation @ v)
+def _of_factor(z: Floats, alone: Floats) -> Callable[[Floats], Floats]:
+    if not alone.any():
+        return lambda v: np.asarray(z.T @ (z @ v))
+    return lambda v: np.asarray(z.T @ (z @ v) + alone * v)
 
 
 def _equal_risk_by_products(product: Callable[[Floats], Floats], start: Floats) -> Floats:

@@ -1,7 +1,10 @@
 """Covariances of many rolling windows at once: what a sweep over thousands of rebalances needs.
 
-Each window's estimate is that of risk/covariance.py on the same rows, to rounding. NumPy alone: alternating
-SciPy's and NumPy's BLAS in a hot loop makes two thread pools fight.
+Each window's estimate is that of risk/covariance.py on the same rows, to rounding, with two exceptions where returns
+are missing. Pairwise covariances that are not positive definite get their eigenvalues raised, not the nearest
+correlations. And of more than MOST_PAIRWISE names samples are not pairwise: there every such matrix is far from
+positive definite and its repair costs more than all else, so short histories are continued (see `continued`).
+NumPy alone: alternating SciPy's and NumPy's BLAS in a hot loop makes two thread pools fight.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 # numbers of one chunk's largest array; the covariances of all windows at once would not fit
 CHUNK = 2_000_000
-FIRST_ROWS = 20
+FIRST_ROWS = 20  # whose mean returns are centred by
+MOST_PAIRWISE = 64  # names
 SUMS = 200_000  # numbers of the sums of windows looked at together
 FEWEST_SHARED = 10  # as in risk/covariance.py
 
@@ -124,6 +128,10 @@ def covariances(windows: Windows, shrink: bool = False) -> Iterator[tuple[slice,
     if n <= MOST_NAMES and known.all():
         yield from _from_sums(windows, shrink)
         return
+    if n > MOST_PAIRWISE and not shrink and not known.all():
+        for number, (end, first) in enumerate(zip(windows.ends, windows.first, strict=True)):
+            yield slice(number, number + 1), *_continued_matrix(windows.returns[first:end], windows.fewest)
+        return
     back = np.arange(-length, 0)
     for start in range(0, len(windows.ends), size):
         part = slice(start, min(start + size, len(windows.ends)))
@@ -200,6 +208,52 @@ def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
     theta -= (variance / deviation * weighted_products).sum(axis=1) - (variance * own_products).sum(axis=1)
     theta += (variance / deviation * weighted).sum(axis=1) - (variance**2).sum(axis=1)
     return _shrunk(s, deviation, (pi_total / rows, pi_own.sum(axis=1) / rows, theta / rows)), spread
+
+
+class Factor(NamedTuple):
+    """Correlations C = z'z + diag(alone) with a unit diagonal, and N standard deviations. z: T × N."""
+
+    z: Floats
+    alone: Floats
+    deviation: Floats  # 1 where a name does not take part
+    taking_part: Bools
+
+
+def continued(values: Floats, fewest: int) -> Factor:
+    """Return the correlations of T × N returns with gaps, positive semidefinite as they stand.
+
+    A missing return is continued by β times what the market did that day (the mean of all standardised returns there
+    are), with β from the days that the name has; what the market does not explain of the missing days is
+    independent of everybody. That is the factor model's answer to histories that differ in length (Stambaugh
+    1997) with one factor, as one step of expectation and maximisation. Variances are those of the name's own returns;
+    without gaps the correlations are the sample's.
+    """
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    filled = np.where(known, values, 0.0)
+    mean = filled.sum(axis=0) / np.maximum(count, 1)
+    z = np.where(known, filled - mean, 0.0)
+    variance = (z * z).sum(axis=0) / np.maximum(count - 1, 1)
+    taking_part = (count >= fewest) & (variance > 1e-12 * np.square(filled).max(axis=0))
+    deviation = np.where(taking_part, np.sqrt(variance), 1.0)
+    z *= taking_part / deviation
+    if not known.all():
+        market = z.sum(axis=1) / np.maximum((known & taking_part).sum(axis=1), 1)
+        beta = (market @ z) / np.maximum((market * market) @ known, 1e-300)
+        z += ~known * (market[:, None] * (beta * taking_part))
+    z /= np.sqrt(len(values) - 1)
+    length = (z * z).sum(axis=0)
+    z /= np.sqrt(np.maximum(length, 1.0))
+    return Factor(z, np.maximum(1.0 - length, 0.0), deviation, taking_part)
+
+
+def _continued_matrix(values: Floats, fewest: int) -> tuple[Floats, Bools]:
+    factor = continued(values, fewest)
+    matrix = factor.z.T @ factor.z
+    matrix += np.diag(factor.alone)
+    matrix *= factor.deviation[:, None]
+    matrix *= factor.deviation
+    return matrix[None], factor.taking_part[None]
 
 
 def _masked(values: Floats, fewest: int, shrink: bool) -> tuple[Floats, Bools]:
