@@ -52,7 +52,7 @@ class Windows:
 
     @property
     def middle(self) -> Floats:
-        """Return N levels near the mean of each name's returns: of a few first rows, so that later ones do not matter."""
+        """Return N levels near the mean of each name's returns: of a few first rows, so later ones do not matter."""
         some = self.returns[:FIRST_ROWS]
         known = np.isfinite(some)
         total = np.where(known, some, 0.0).sum(axis=0)

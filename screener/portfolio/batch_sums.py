@@ -27,6 +27,7 @@ class BlockSums:
 
     @staticmethod
     def of(left: Floats, right: Floats) -> BlockSums:
+        """Add up T × M and T × K block by block."""
         blocks = len(left) // BLOCK
         shape = (blocks, BLOCK, -1)
         total = np.zeros((blocks + 1, left.shape[1], right.shape[1]))
@@ -87,11 +88,7 @@ def shrinkage_terms(sums: Floats, rows: Floats, s: Floats) -> tuple[Floats, Floa
     # Σt qt², Σt qt yt and Σt qt with qt = Σi yi²
     quartic, along, total = sums[:, 3 * n, n + 1], sums[:, 3 * n, :n], sums[:, 3 * n, n]
     fours = (
-        quartic
-        + 4 * _dot(m, pulled)
-        - 3 * rows * length**2
-        - 4 * _dot(m, along)
-        + 2 * length * total
+        quartic + 4 * _dot(m, pulled) - 3 * rows * length**2 - 4 * _dot(m, along) + 2 * length * total
     ) / rows
     own = (fourth - 4 * m * third + 6 * m2 * second - 4 * m3 * first + t * m2 * m2) / t
 

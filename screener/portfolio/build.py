@@ -77,7 +77,9 @@ def build_schedule(
     days = panel.sessions.to_numpy().astype("datetime64[D]").astype(np.int64) + EPOCH
     ends = days.searchsorted(ordinals, side="right")
     if len(ends) and (ends[0] == 0 or (np.diff(ordinals) <= 0).any()):
-        raise ValueError("the dates of a schedule must increase and not come before the panel's first session")
+        raise ValueError(
+            "the dates of a schedule must increase and not come before the panel's first session"
+        )
     if not len(ends):
         return WeightSchedule(theme.key, (), (), np.zeros((0, 0)), _no_date)
     known, given = known or Known(), [members_on(day) for day in dates]
@@ -118,7 +120,9 @@ def _decide_all(
         )
 
     def make(number: int) -> Rebalance:
-        return _describe(study, members[number], known_at(number), int(ends[number]), weights[number], symbols)
+        return _describe(
+            study, members[number], known_at(number), int(ends[number]), weights[number], symbols
+        )
 
     for number in np.flatnonzero(~plain).tolist():
         made[number] = _decide(study, members[number], known_at(number), int(ends[number]))

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from screener.errors import ScreenerError
 from screener.portfolio.convex import Cone, Objective, Optimum, Problem, minimise
-from screener.portfolio.region import Region, filled, find
+from screener.portfolio.filling import filled
+from screener.portfolio.region import Region, find
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -151,16 +152,50 @@ def keeps_cones(region: Region) -> bool:
     return True
 
 
-def needed_cones(region: Region) -> list[tuple[int, float, float]]:
-    """Return for each cone (limit, bound, the bound it would need), one after another, each given those before."""
-    needed: list[tuple[int, float, float]] = []
-    found: list[Cone] = []
-    for number, bound, factor, offset in region.cones():
-        weights = _nearest_to_cone(region, factor, offset, found)
-        least = float(np.linalg.norm(factor @ weights - offset))
-        needed.append((number, bound, least))
-        found.append(Cone(factor, offset, max(bound, least * (1 + 1e-6))))
-    return needed
+def least_loosening(region: Region, prices: Floats) -> Floats:
+    """Return the L amounts, with the least Σ prices · amounts, by which a region's limits let some portfolio exist.
+
+    A second-order cone program over weights, cash, |w − held| and the amounts, so the least there is to 1e-6 of it;
+    integer limits (a least position, a number of names) are left aside.
+    """
+    n, count = len(region.names), len(region.limits)
+    turnover = region.of("turnover") if region.names.held is not None else ()
+    extra = n if turnover else 0
+    size = n + 1 + extra + count
+    lines, bounds = [], []
+
+    def at_most(weights: Floats, distances: Floats | float, owner: int, slope: float, bound: float) -> None:
+        line = np.zeros(size)
+        line[:n] = weights
+        line[n + 1 : n + 1 + extra] = distances
+        line[n + 1 + extra + owner] -= slope
+        lines.append(line)
+        bounds.append(bound)
+
+    for row in region.rows:
+        at_most(row.coefficients, 0.0, row.owner, row.slope, row.bound)
+    for name in range(extra):
+        one, held = np.eye(n)[name], float(region.names.held[name])  # type: ignore[index]
+        at_most(one, -one, 0, 0.0, held)
+        at_most(-one, -one, 0, 0.0, -held)
+    for number, each in turnover:
+        at_most(np.zeros(n), 1.0, number, 2.0, 2 * each.bound - region.names.sold)
+    matrix = np.vstack([np.array(lines).reshape(-1, size), -np.eye(size)])
+    bound = np.append(bounds, np.zeros(size))
+    start = np.concatenate([np.full(n + 1, 1.0 / (n + 1)), np.full(extra, 2.0), np.full(count, 2.0 * n)])
+    if extra:
+        start[n + 1 : n + 1 + extra] = np.abs(start[:n] - region.names.held) + 1e-2
+    rows = _with_implied(matrix, bound, np.append(np.ones(n + 1), np.zeros(size - n - 1)), 1.0, start)
+    cost = np.append(np.zeros(size - count), prices) / prices.max()
+    cones = []
+    for number, most, factor, offset in region.cones():
+        wide = np.hstack([factor, np.zeros((len(factor), size - n))])
+        cones.append(Cone(wide, offset, most, np.eye(size)[n + 1 + extra + number]))
+    flat = np.zeros((size, size))
+    problem = Problem(
+        lambda x, _: (cost, flat), rows.matrix, rows.bound, rows.equal, rows.equal_to, cones, weights=n
+    )
+    return np.asarray(minimise(problem, start, enough=1e-7).x[size - count :])
 
 
 def _nearest_to_cone(region: Region, factor: Floats, offset: Floats, others: list[Cone]) -> Floats:
@@ -185,7 +220,10 @@ def _nearest_to_cone(region: Region, factor: Floats, offset: Floats, others: lis
     def objective(x: Floats, _: float) -> tuple[Floats, Floats]:
         return curve @ x - padded.T @ offset / scale, curve
 
-    cones = [Cone(np.hstack([f, np.zeros((len(f), size - n))]), g, b) for f, g, b in others]
+    cones = [
+        Cone(np.hstack([each.factor, np.zeros((len(each.factor), size - n))]), each.offset, each.bound)
+        for each in others
+    ]
     problem = Problem(objective, rows.matrix, rows.bound, rows.equal, rows.equal_to, cones, weights=n)
     return minimise(problem, start, enough=1e-6).x[:n]
 

@@ -1,6 +1,6 @@
 """A primal-dual interior-point method for the few convex problems that weighting poses (NumPy only).
 
-    minimise f(x) subject to  G x ≤ h,  E x = e,  |F x − g|² ≤ b²
+    minimise f(x) subject to  G x ≤ h,  E x = e,  |F x − g| ≤ b + d·x
 
 It ends with the limits kept strictly and the optimality conditions met to ACCURACY, or raises.
 """
@@ -25,11 +25,28 @@ BOUNDARY = 0.995  # of the way to the nearest bound that a step may go
 
 
 class Cone(NamedTuple):
-    """|F x − g| ≤ bound."""
+    """|F x − g| ≤ bound + wider · x."""
 
     factor: Floats
     offset: Floats
     bound: float
+    wider: Floats | None = None  # n, None: nothing widens it
+
+    def at(self, x: Floats) -> tuple[float, Floats, Floats]:
+        """Return (|F x − g|² / v − v) / 2 bound with v the right side: ≤ 0 inside, convex; its gradient and Hessian."""
+        gap = self.factor @ x - self.offset
+        if self.wider is None:
+            slope = self.factor.T @ gap / self.bound**2
+            return (
+                (float(gap @ gap) / self.bound**2 - 1.0) / 2.0,
+                slope,
+                self.factor.T @ self.factor / self.bound**2,
+            )
+        right = self.bound + float(self.wider @ x)
+        square = float(gap @ gap) / right**2
+        bent = self.factor - np.outer(gap, self.wider) / right
+        slope = (bent.T @ gap / right + self.wider * ((square - 1.0) / 2.0)) / self.bound
+        return (square - 1.0) * right / (2.0 * self.bound), slope, bent.T @ bent / (right * self.bound)
 
 
 class Optimum(NamedTuple):
@@ -140,9 +157,9 @@ def _constraints(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
     values = [problem.matrix @ x - problem.bound]
     slopes = [problem.matrix]
     for cone in problem.cones:
-        gap = cone.factor @ x - cone.offset
-        values.append(np.array([(gap @ gap / cone.bound**2 - 1.0) / 2.0]))
-        slopes.append((cone.factor.T @ gap / cone.bound**2)[None, :])
+        value, slope, _ = cone.at(x)
+        values.append(np.array([value]))
+        slopes.append(slope[None, :])
     return np.concatenate(values), np.vstack(slopes)
 
 
@@ -174,9 +191,7 @@ def _step(problem: Problem, state: _State, here: _Here) -> _State:
     """Return the state after a predictor and a corrector step."""
     hessian, slopes = here.hessian, here.slopes
     for number, cone in enumerate(problem.cones):
-        hessian = (
-            hessian + state.z[len(problem.bound) + number] * (cone.factor.T @ cone.factor) / cone.bound**2
-        )
+        hessian = hessian + state.z[len(problem.bound) + number] * cone.at(state.x)[2]
     ratio = state.z / state.slack
     system = _system(problem, state, hessian + slopes.T @ (ratio[:, None] * slopes), here.gradient)
     n, k = len(state.x), len(here.equal)
@@ -186,7 +201,7 @@ def _step(problem: Problem, state: _State, here: _Here) -> _State:
 
     def solve(complement: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
         right[:n] = -here.dual - slopes.T @ ((state.z * here.primal - complement) / state.slack)
-        answer = np.linalg.solve(system, right)
+        answer: Floats = np.linalg.solve(system, right).astype(np.float64, copy=False)
         dx, dnu = answer[:n], answer[n : n + k]
         dslack = -here.primal - slopes @ dx
         dz = (-complement - state.z * dslack) / state.slack

@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from screener.market.panel import PricePanel
 from screener.screening.measures import average_daily_value
@@ -45,7 +46,8 @@ def average_values(panel: PricePanel, symbols: Sequence[str], end: int | None = 
     end: the row before which the sessions end, None for the panel's end.
     """
     rows = panel.value_traded.to_numpy(dtype=float)[:end][-ADV_SESSIONS:]
-    return average_daily_value(rows.take(panel.value_traded.columns.get_indexer(list(symbols)), axis=1))
+    columns = panel.value_traded.columns.get_indexer(pd.Index(list(symbols), dtype="str"))
+    return average_daily_value(rows.take(columns, axis=1))
 
 
 def rejections(

@@ -63,7 +63,7 @@ def plain_weights(
         rows = np.array(numbers)
         for at, eligible in table.patterns(study, ends[rows]):
             found, kept = _solve(study, kernel, table, eligible, ends[rows[at]])
-            columns = [place[some[each].symbol] for each in eligible]
+            columns = np.array([place[some[each].symbol] for each in eligible])
             weights[np.ix_(rows[at[kept]], columns)] = found[kept]
             decided[rows[at[kept]]] = True
     return Plain(weights, decided)
@@ -116,7 +116,6 @@ class _Table(NamedTuple):
             dates, patterns = dates[~alike], patterns[~alike]
         return found
 
-
     def _moves(self, days: Indices, newest: Indices, weeks: int) -> Bools:
         """Return B × n, whose last weekly returns are known to differ."""
         rows = days.searchsorted(newest[:, None] - 7 * np.arange(weeks + 1), side="right") - 1
@@ -145,4 +144,4 @@ def _solve(
     apart = (np.diff(sums, axis=1) > 0).all(axis=1)  # two names with the same returns are refused elsewhere
     region = study.region(tuple(table.members[each] for each in eligible))
     within = (weights @ region.matrix.T <= region.bound + TOLERANCE).all(axis=1)
-    return weights, apart & within & (weights > 0).all(axis=1)
+    return weights, np.asarray(apart & within & (weights > 0).all(axis=1))

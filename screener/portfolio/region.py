@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.errors import ScreenerError
+from screener.portfolio.filling import filled, shared_out
 from screener.portfolio.limits import GROUPS, Limit
 
 Floats = npt.NDArray[np.float64]
@@ -205,50 +206,16 @@ class Region:
         return found
 
     def _most(self) -> float | None:
-        if not len(self.rows) or self.matrix.min() >= 0 and self.bound.min() >= 0:
+        if not len(self.rows) or (self.matrix.min() >= 0 and self.bound.min() >= 0):
             weights, full = filled(self.matrix, self.bound, 1.0)
             total = float(weights.sum())
-            if total > 1.0 - 1e-12 or _covers(self.matrix[full]):
+            if total > 1.0 - 1e-12 or shared_out(self.matrix[full]):
                 return min(total, 1.0)
         return self._most_by_program()
 
     def _most_by_program(self) -> float | None:
         found = find(self, goal=lambda n: -np.ones(n))
         return None if found is None else float(min(1.0, found.weights.sum()))
-
-
-def filled(matrix: Floats, bound: Floats, total: float) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Raise all weights from zero together, each until a row is full, and say which rows are. M × N ≥ 0, M ≥ 0.
-
-    Ends when the weights sum to the total or none can rise: a portfolio within the rows, not always the fullest.
-    """
-    weights, rising = np.zeros(matrix.shape[1]), np.ones(matrix.shape[1], dtype=bool)
-    full = np.zeros(len(bound), dtype=bool)
-    while rising.any():
-        rates = matrix @ rising
-        room = bound - matrix @ weights
-        used = rates > 0
-        step = float((room[used] / rates[used]).min(initial=np.inf))
-        left = (total - float(weights.sum())) / float(rising.sum())
-        if step >= left:
-            return weights + left * rising, full
-        weights = weights + max(step, 0.0) * rising
-        now = used & (room - step * rates <= 1e-14)
-        full |= now
-        rising = rising & ~(matrix[now] > 0).any(axis=0)
-    return weights, full
-
-
-def _covers(rows: Floats) -> bool:
-    """Say whether some of K full rows of ones share out all names: then no portfolio places more than they hold.
-
-    That is linear programming's duality with multipliers of one; larger groups are tried first.
-    """
-    covered = np.zeros(rows.shape[1])
-    for row in sorted(rows, key=lambda each: -each.sum()):
-        if not (covered * row).any() and set(row) <= {0.0, 1.0}:
-            covered = covered + row
-    return bool((covered == 1.0).all())
 
 
 def find(

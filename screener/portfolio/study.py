@@ -46,7 +46,7 @@ def covariance_settings(settings: BuildSettings, instruments: Sequence[Instrumen
 
 @dataclass(eq=False, slots=True)
 class Study:
-    """A theme on a panel. position: symbol → column. tracked: the benchmark of limits on tracking error, "" for none."""
+    """A theme on a panel. position: symbol → column. tracked: the benchmark of limits on tracking error, or ""."""
 
     theme: Theme
     panel: PricePanel
@@ -75,7 +75,9 @@ class Study:
         limits = theme_limits(theme)
         benchmarks = {each.key or theme.benchmark for each in limits if each.subject == "tracking error"}
         if len(benchmarks) > 1 or not all(benchmarks):
-            raise UserError("a limit on tracking error needs one benchmark: write tracking error to SPY <= 6%")
+            raise UserError(
+                "a limit on tracking error needs one benchmark: write tracking error to SPY <= 6%"
+            )
         tracked = next(iter(benchmarks), "")
         position = {str(symbol): number for number, symbol in enumerate(panel.prices.columns)}
         markets = {each.symbol: each.mic for each in members if each.symbol in position}
@@ -132,7 +134,9 @@ class Study:
             region=self._region(eligible, known, joint, end),
             returns=returns,
             budgets=self.budgets,
-            market_values=None if values is None else np.array([values.get(each, np.nan) for each in symbols]),
+            market_values=None
+            if values is None
+            else np.array([values.get(each, np.nan) for each in symbols]),
             views=known.views,
             candidates=self._candidates(eligible, known, end) if self.theme.method == "index_rule" else (),
             index_rule=self.settings.index_rule,
@@ -153,7 +157,9 @@ class Study:
         levels = self.prices[rows[rows >= 0]].take(columns, axis=1)
         return np.asarray(levels[1:] / levels[:-1] - 1.0)
 
-    def drifted(self, symbols: Sequence[str], weights: Floats, since: date, end: int) -> dict[str, float] | None:
+    def drifted(
+        self, symbols: Sequence[str], weights: Floats, since: date, end: int
+    ) -> dict[str, float] | None:
         """Return what the weights decided on a date have become before a row; None when nothing was held."""
         if not weights.any():
             return None
@@ -215,7 +221,7 @@ class Study:
         return region
 
     def _candidates(self, eligible: Eligible, known: Known, end: int) -> tuple[Candidate, ...]:
-        """Gather what an index rule asks of names at this review and the two before, each a quarter of sessions earlier.
+        """Gather what an index rule asks of names at this review and the two before, each a quarter earlier.
 
         Past sizes are today's market value times the change of the price: shares issued since are not known.
         """

@@ -73,6 +73,7 @@ class Members:
         self._known: dict[int, tuple[Instrument, ...]] = {}
 
     def __call__(self, day: date) -> tuple[Instrument, ...]:
+        """Return who was listed, in symbol order; the same tuple for dates between which nothing changed."""
         span = bisect_right(self._changes, day)
         if span not in self._known:
             self._known[span] = tuple(each for each in self._instruments if each.is_listed(day))

@@ -26,7 +26,9 @@ def ledoit_wolf(observations: Observations) -> Floats:
     average = ((s / scale).sum() - n) / (n * (n - 1))
     target = average * scale
     np.fill_diagonal(target, variance)
-    cubes = _mean(observations, shared, lambda block: (block.returns * _squares(block.returns), block.partners))
+    cubes = _mean(
+        observations, shared, lambda block: (block.returns * _squares(block.returns), block.partners)
+    )
     theta = cubes - np.diag(products)[:, None] * s - products * variance[:, None] + variance[:, None] * s
     rho = average * (deviation[None, :] / deviation[:, None]) * theta
     pi = _sampling_variance(observations, shared, products, s)

@@ -182,6 +182,7 @@ def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history
     groups = [list(group) for _, group in groupby(exchanges, key=lambda each: id(one.sides[each.calendar]))]
     # whole rows are quicker to move than parts of rows, so the largest group is done on all names
     groups.sort(key=lambda each: each[0].names.start - each[-1].names.stop)
+    partners = np.zeros((0, len(history.root)))
     for number, group in enumerate(groups):
         side = one.sides[group[0].calendar]
         names = slice(group[0].names.start, group[-1].names.stop)

@@ -21,8 +21,9 @@ from screener.portfolio.build import (
     build_schedule,
     drifted,
 )
-from screener.portfolio.region import Names, Region, filled, find
+from screener.portfolio.filling import filled
 from screener.portfolio.limits import parse_limits
+from screener.portfolio.region import Names, Region, find
 from screener.portfolio.weighting import METHODS, Case
 from screener.risk.covariance import CovarianceSettings, covariance_matrix, estimate_panel_covariance
 from screener.risk.quotes import PriceHistory
@@ -152,7 +153,9 @@ def test_a_schedule_is_arrays_and_rebalances_at_once() -> None:
     for number, each in enumerate(made):
         row = dict(zip(made.symbols, made.weights[number].tolist(), strict=True))
         assert {symbol: weight for symbol, weight in row.items() if weight} == each.weights.to_dict()
-    assert [each.decided_on for each in made[2:4]] == list(made.decided_on[2:4]) and made[-1] is made[len(made) - 1]
+    assert [each.decided_on for each in made[2:4]] == list(made.decided_on[2:4]) and made[-1] is made[
+        len(made) - 1
+    ]
     with pytest.raises(IndexError):
         made[len(made)]
     with pytest.raises(ValueError, match="increase"):
