@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from screener.errors import ScreenerError
 from screener.portfolio.convex import Cone, Objective, Optimum, Problem, minimise
-from screener.portfolio.filling import filled
+from screener.portfolio.filling import filled, scaled_to_caps
 from screener.portfolio.region import Region, find
 
 Floats = npt.NDArray[np.float64]
@@ -66,6 +66,9 @@ def nearest(raw: Floats, region: Region, total: float) -> Floats:
     if not region.broken(scaled):
         return scaled
     raw = np.maximum(raw, 1e-12)
+    capped = scaled_to_caps(raw, region.matrix, region.bound, total)
+    if capped is not None and not region.broken(capped):
+        return capped
 
     def goal_of(rows: Indices) -> Goal:
         wanted = raw[rows]

@@ -40,3 +40,34 @@ def shared_out(rows: Floats) -> bool:
         if not (covered * row).any() and set(row) <= {0.0, 1.0}:
             covered = covered + row
     return bool((covered == 1.0).all())
+
+
+def scaled_to_caps(raw: Floats, matrix: Floats, bound: Floats, total: float) -> Floats | None:
+    """Return the weights of a total within caps that are nearest to raw ones by relative entropy, where that is simple.
+
+    raw: N, > 0. Where the caps that bind are on groups with no name in common, each of those groups is scaled to its
+    cap and all other names by one factor, which is at least that of every capped group: then the multipliers of
+    the caps, the logarithms of the ratios, are not negative, and the point is the optimum. Else None.
+    """
+    if not np.isin(matrix, (0.0, 1.0)).all():
+        return None
+    capped = np.zeros(len(bound), dtype=bool)
+    for _ in range(len(bound) + 1):
+        inside = matrix[capped].sum(axis=0)
+        if (inside > 1).any():
+            return None
+        groups = matrix[capped]
+        factors = bound[capped] / (groups @ raw)
+        free = inside == 0
+        left, mass = total - float(bound[capped].sum()), float(raw[free].sum())
+        if mass <= 0 or left <= 0:
+            return None
+        common = left / mass
+        if (factors > common * (1 + 1e-12)).any():
+            return None
+        weights = np.where(free, raw * common, raw * (factors @ groups))
+        over = ~capped & (matrix @ weights > bound + 1e-12)
+        if not over.any():
+            return weights
+        capped |= over
+    return None

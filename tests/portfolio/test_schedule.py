@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from screener.market.panel import PricePanel
@@ -21,7 +21,8 @@ from screener.portfolio.build import (
     build_schedule,
     drifted,
 )
-from screener.portfolio.filling import filled
+from screener.portfolio.constrained import Goal, optimise
+from screener.portfolio.filling import filled, scaled_to_caps
 from screener.portfolio.limits import parse_limits
 from screener.portfolio.region import Names, Region, find
 from screener.portfolio.weighting import METHODS, Case
@@ -190,3 +191,26 @@ def test_how_much_can_be_placed_is_what_a_linear_program_finds(n: int, seed: int
     assert region.most_invested() == pytest.approx(min(1.0, program.weights.sum()), abs=1e-9)
     weights, _ = filled(region.matrix, region.bound, 1.0)
     assert not region.broken(weights)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 12), st.integers(0, 10_000))
+def test_weights_scaled_to_caps_are_what_the_interior_point_method_finds(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    symbols = tuple(f"S{each:02d}" for each in range(n))
+    groups = {
+        subject: tuple(f"{subject[0]}{each}" for each in rng.integers(0, 1 + n // 2, n))
+        for subject in ("issuer", "segment")
+    }
+    region = Region(Names(symbols, groups), parse_limits(["issuer <= 40%", "segment <= 60%", "name <= 30%"]))
+    total = 0.98 * (region.most_invested() or 0.0)
+    raw = rng.dirichlet(np.ones(n))
+    found = scaled_to_caps(np.maximum(raw, 1e-12), region.matrix, region.bound, total)
+    assume(found is not None and not region.broken(found))
+
+    def entropy(rows: np.ndarray) -> Goal:
+        wanted = np.maximum(raw[rows], 1e-12)
+        return Goal(lambda w, _: (np.log(w / wanted), np.diag(1.0 / w)), wanted, logarithmic=True)
+
+    assert found is not None and found.sum() == pytest.approx(total, abs=1e-12)
+    np.testing.assert_allclose(found, optimise(entropy, region, total)[0], rtol=0, atol=1e-7)
