@@ -115,13 +115,18 @@ def _start(correlation: Floats) -> Floats:
         return x
     # row sums of a correlation matrix are above 0 in total, so ρ > −1 / (n − 1), and is kept away from 1
     mean = np.minimum((sums.sum(axis=1, keepdims=True) - n) / (n * (n - 1)), 0.99)
-    for _ in range(CHEAP_STEPS):
-        gradient = (correlation @ x[:, :, None])[:, :, 0] - 1.0 / x
+    best, value = x, np.full(len(x), np.inf)
+    for _ in range(CHEAP_STEPS + 1):
+        product = (correlation @ x[:, :, None])[:, :, 0]
+        now = 0.5 * (x * product).sum(axis=1) - np.log(x).sum(axis=1)
+        # far from equal correlations the steps may lead away: the best point so far is kept
+        better = now < value
+        best, value = np.where(better[:, None], x, best), np.where(better, now, value)
         inverse = 1.0 / (1.0 - mean + 1.0 / (x * x))
-        step = inverse * gradient
+        step = inverse * (product - 1.0 / x)
         pull = mean * step.sum(axis=1, keepdims=True) / (1.0 + mean * inverse.sum(axis=1, keepdims=True))
         x = np.maximum(x - (step - pull * inverse), 0.3 * x)
-    return x
+    return best
 
 
 def _equal_risk(correlation: Floats, start: Floats) -> Floats:

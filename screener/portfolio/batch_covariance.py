@@ -169,7 +169,7 @@ def _from_sums(windows: Windows, shrink: bool) -> Iterator[tuple[slice, Floats, 
             matrix = np.where(moving[:, :, None] & moving[:, None, :], matrix, np.eye(n))
         if shrink and n > 1:
             deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
-            matrix = _shrunk(matrix, deviation, shrinkage_terms(found, rows, matrix))
+            matrix = shrunk(matrix, deviation, shrinkage_terms(found, rows, matrix))
             for still in np.flatnonzero(~moving.all(axis=1)):  # who does not move has no part in the target
                 window = windows.returns[None, firsts[still] : ends[still]]
                 matrix[still] = np.where(np.eye(n), 1.0, 0.0)
@@ -207,7 +207,7 @@ def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
     theta -= (own_products / deviation * weighted).sum(axis=1) - (own_products * variance).sum(axis=1)
     theta -= (variance / deviation * weighted_products).sum(axis=1) - (variance * own_products).sum(axis=1)
     theta += (variance / deviation * weighted).sum(axis=1) - (variance**2).sum(axis=1)
-    return _shrunk(s, deviation, (pi_total / rows, pi_own.sum(axis=1) / rows, theta / rows)), spread
+    return shrunk(s, deviation, (pi_total / rows, pi_own.sum(axis=1) / rows, theta / rows)), spread
 
 
 class Factor(NamedTuple):
@@ -282,7 +282,7 @@ def _masked(values: Floats, fewest: int, shrink: bool) -> tuple[Floats, Bools]:
     s = np.where(thin & pairs, average[:, None, None] * scale, s)
     if shrink and n > 1:
         s = _masked_shrunk(z, s, (raw, shared), (thin, pairs), deviation)
-    return _repaired(s), taking_part
+    return repaired(s), taking_part
 
 
 def _masked_shrunk(
@@ -303,10 +303,10 @@ def _masked_shrunk(
     theta = np.where(inside & ~own, theta * (deviation[:, None, :] / deviation[:, :, None]), 0.0)
     pi, theta = pi / rows, theta / rows  # a pair's error falls with the rows that it shares
     terms = (pi.sum(axis=(1, 2)), np.trace(pi, axis1=1, axis2=2), theta.sum(axis=(1, 2)))
-    return _shrunk(s, deviation, terms, pairs)
+    return shrunk(s, deviation, terms, pairs)
 
 
-def _shrunk(
+def shrunk(
     s: Floats,
     deviation: Floats,
     terms: tuple[Floats, Floats, Floats],
@@ -332,7 +332,7 @@ def _shrunk(
     return np.asarray(s - share[:, None, None] * apart)
 
 
-def _repaired(s: Floats) -> Floats:
+def repaired(s: Floats) -> Floats:
     """Raise the correlation eigenvalues of the covariances that gaps left indefinite, variances kept."""
     deviation = np.sqrt(np.diagonal(s, axis1=1, axis2=2))
     scale = deviation[:, :, None] * deviation[:, None, :]

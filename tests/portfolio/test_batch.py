@@ -9,6 +9,8 @@ import pytest
 from screener.errors import UserError
 from screener.portfolio.batch import (
     Caps,
+    _equal_risk,
+    _start,
     rolling_equal_risk,
     rolling_hierarchical_risk_parity,
     rolling_inverse_volatility,
@@ -261,3 +263,15 @@ def test_a_window_in_which_nobody_takes_part_holds_nothing() -> None:
     returns[:200] = np.nan
     weights = rolling_inverse_volatility(Windows(returns, np.array([LENGTH, 600]), LENGTH, 40))
     assert weights[0].sum() == 0 and weights[1].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equal_risk_is_found_far_from_equal_correlations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loadings = rng.normal(0, 1, (40, 15, 2)) * rng.choice([0.05, 1.0, 5.0], (40, 1, 1))
+    matrix = loadings @ loadings.transpose(0, 2, 1) + np.eye(15) * rng.uniform(1e-3, 1, (40, 1, 15))
+    deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
+    correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
+    x = _equal_risk(correlation, _start(correlation))
+    assert (x > 0).all()
+    np.testing.assert_allclose(x * (correlation @ x[:, :, None])[:, :, 0], 1.0, rtol=1e-9)
