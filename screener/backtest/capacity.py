@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.backtest.account import Variant, run_account
-from screener.backtest.engine import Backtest, Plan, target_weights
+from screener.backtest.engine import Backtest, Plan, decision_dates, target_weights
 from screener.backtest.performance import cagr
 from screener.backtest.tape import Terms, make_rates, make_tape
 from screener.market.panel import PricePanel
@@ -26,14 +26,14 @@ def capital_curve(
     All capitals trade side by side in one run; linear costs are those of the backtest.
     """
     plan = plan or Plan()
-    symbols = list(run.shares.columns)
-    start = int(panel.sessions.searchsorted(pd.Timestamp(run.schedule[0].decided_on)))
+    days = decision_dates(run.schedule)
+    symbols, targets = target_weights(run.schedule)
+    start = int(panel.sessions.searchsorted(pd.Timestamp(days[0])))
     dates = panel.sessions[start:]
     terms = replace(terms, capital=1.0)
     tape = make_tape(panel, symbols, start, terms, run.costs)
     rates = make_rates(panel, symbols, tape, terms, run.costs)
-    decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in run.schedule]))
-    targets, parts = target_weights(run.schedule, symbols), plan.parts(len(run.schedule))
+    decided, parts = dates.searchsorted(pd.DatetimeIndex(days)), plan.parts(len(days))
     variants = [
         Variant(decided[part], targets[part], impact_scale=float(np.sqrt(each / len(parts))), band=plan.band)
         for each in (0.0, *capitals)

@@ -18,7 +18,7 @@ import pandas as pd
 from screener.backtest.account import Account, Rates, Tape, Variant, run_account
 from screener.backtest.tape import Terms, make_rates, make_tape
 from screener.market.panel import PricePanel
-from screener.portfolio.build import Rebalance
+from screener.portfolio.build import Rebalance, WeightSchedule
 from screener.portfolio.costs import KINDS, Costs
 
 Floats = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ class Backtest:
     """
 
     theme: str
-    schedule: tuple[Rebalance, ...]
+    schedule: Sequence[Rebalance]
     wealth: pd.Series
     gross: pd.Series
     shares: pd.DataFrame
@@ -110,25 +110,25 @@ def simulate(
     Raises ValueError when the schedule is empty, not in the order of its dates or later than the panel, or
     when it names a symbol the panel does not have.
     """
-    _check(schedule, panel)
+    days = decision_dates(schedule)
+    symbols, targets = target_weights(schedule)
+    _check(days, symbols, panel)
     terms, plan = terms or Terms(), plan or Plan()
-    symbols = sorted({str(symbol) for each in schedule for symbol in each.weights.index})
-    start = int(panel.sessions.searchsorted(pd.Timestamp(schedule[0].decided_on)))
+    start = int(panel.sessions.searchsorted(pd.Timestamp(days[0])))
     dates = panel.sessions[start:]
     tape = make_tape(panel, symbols, start, terms, costs)
     rates = make_rates(panel, symbols, tape, terms, costs)
-    decided = dates.searchsorted(pd.DatetimeIndex([each.decided_on for each in schedule]))
-    targets = target_weights(schedule, symbols)
+    decided = dates.searchsorted(pd.DatetimeIndex(days))
     parts = plan.parts(len(schedule))
     root = len(parts) ** -0.5  # each tranche trades its share of the capital
     net = [Variant(decided[part], targets[part], impact_scale=root, band=plan.band) for part in parts]
     free = [replace(each, cost_scale=0.0, impact_scale=0.0) for each in net] if costs != Costs() else []
     account = run_account(tape, rates, [*net, *free])
-    lines = _Lines(schedule, parts, panel, symbols, dates, terms)
+    lines = _Lines(days, parts, panel, symbols, dates, terms)
     count = len(parts)
     return Backtest(
-        theme=schedule[0].theme,
-        schedule=tuple(schedule),
+        theme=schedule.theme if isinstance(schedule, WeightSchedule) else schedule[0].theme,
+        schedule=schedule,
         wealth=pd.Series(_mean(account.wealth[:, :count]), index=dates, name="wealth"),
         gross=pd.Series(_mean(account.wealth[:, -count:]), index=dates, name="gross"),
         shares=_held(account, lines),
@@ -154,33 +154,42 @@ def _held(account: Account, lines: _Lines) -> pd.DataFrame:
     return pd.DataFrame(shares[account.event_of], index=lines.dates, columns=lines.symbols)
 
 
-def _check(schedule: Sequence[Rebalance], panel: PricePanel) -> None:
-    if not schedule:
+def _check(days: Sequence[date], symbols: Sequence[str], panel: PricePanel) -> None:
+    if not days:
         raise ValueError("a backtest needs at least one rebalance")
-    dates = [each.decided_on for each in schedule]
-    if any(later <= earlier for earlier, later in pairwise(dates)):
+    if any(later <= earlier for earlier, later in pairwise(days)):
         raise ValueError("the dates of a schedule must strictly increase")
-    if not len(panel.sessions) or dates[-1] > panel.sessions[-1].date():
-        raise ValueError(f"the panel ends before the decision of {dates[-1]}")
-    missing = {str(symbol) for each in schedule for symbol in each.weights.index} - set(panel.symbols)
-    if missing:
+    if not len(panel.sessions) or days[-1] > panel.sessions[-1].date():
+        raise ValueError(f"the panel ends before the decision of {days[-1]}")
+    if missing := set(symbols) - set(panel.symbols):
         raise ValueError(f"the panel has no {', '.join(sorted(missing))}")
 
 
-def target_weights(schedule: Sequence[Rebalance], symbols: list[str]) -> Floats:
-    """Return D × N target weights."""
+def target_weights(schedule: Sequence[Rebalance]) -> tuple[list[str], Floats]:
+    """Return the N symbols, sorted, that a schedule of D decisions ever holds, and D × N target weights."""
+    if isinstance(schedule, WeightSchedule):
+        held = np.flatnonzero(schedule.weights.any(axis=0))
+        return [schedule.symbols[at] for at in held], schedule.weights[:, held]
+    symbols = sorted({str(symbol) for each in schedule for symbol in each.weights.index})
     place = {symbol: at for at, symbol in enumerate(symbols)}
     targets = np.zeros((len(schedule), len(symbols)))
     for row, each in enumerate(schedule):
         targets[row, [place[str(symbol)] for symbol in each.weights.index]] = each.weights.to_numpy()
-    return targets
+    return symbols, targets
+
+
+def decision_dates(schedule: Sequence[Rebalance]) -> list[date]:
+    """Return the D dates of a schedule's decisions."""
+    if isinstance(schedule, WeightSchedule):
+        return list(schedule.decided_on)
+    return [each.decided_on for each in schedule]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Lines:
     """What gives the numbers of an account their names. parts: the decisions of each tranche."""
 
-    schedule: Sequence[Rebalance]
+    days: list[date]
     parts: Sequence[Indices]
     panel: PricePanel
     symbols: list[str]
@@ -208,7 +217,7 @@ def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.D
     shares, value, cost = (
         np.concatenate([np.empty(0), *found[name]]) for name in ("shares", "value", "cost")
     )
-    decided_on = np.array([each.decided_on for each in lines.schedule], dtype=object)
+    decided_on = np.array(lines.days, dtype=object)
     table = pd.DataFrame(
         {
             "session": lines.dates[row],
@@ -266,7 +275,7 @@ def _tax_bps(table: pd.DataFrame, lines: _Lines, costs: Costs) -> Floats:
 
 
 def _turnover(account: Account, decided: Indices, lines: _Lines) -> pd.Series:
-    index = pd.DatetimeIndex([each.decided_on for each in lines.schedule], name="decided_on").as_unit("s")
+    index = pd.DatetimeIndex(lines.days, name="decided_on").as_unit("s")
     turned, count = np.zeros(len(decided)), len(lines.parts)
     wealth = _mean(account.wealth[:, :count])
     for tranche, part in enumerate(lines.parts):
@@ -284,7 +293,7 @@ def _waits(account: Account, lines: _Lines) -> pd.DataFrame:
         {
             "session": lines.dates[[each.row for each in ours]],
             "symbol": pd.Series([lines.symbols[each.number] for each in ours], dtype="str"),
-            "decided_on": [lines.schedule[number].decided_on for number in decisions],
+            "decided_on": [lines.days[number] for number in decisions],
             "reason": pd.Series([each.reason for each in ours], dtype="str"),
         }
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from screener.backtest.capacity import capacity, capital_curve
-from screener.backtest.engine import Backtest, Plan, benchmark_wealth, decide_schedule, simulate
+from screener.backtest.engine import Backtest, Plan, benchmark_wealth, simulate, target_weights
 from screener.backtest.honesty import Honesty
 from screener.backtest.performance import Performance, cagr, summarise
 from screener.backtest.schedule import Schedule, parse_schedule, staggered_dates
@@ -19,8 +19,14 @@ from screener.backtest.tape import CAPITAL, EXECUTIONS, Terms
 from screener.backtest.validity import Validity, assess
 from screener.errors import UserError, unknown
 from screener.market.load import Market
-from screener.portfolio.build import BuildSettings, Known, Rebalance, drifted
-from screener.portfolio.build import build as build_portfolio
+from screener.portfolio.build import (
+    BuildSettings,
+    Known,
+    Members,
+    Rebalance,
+    WeightSchedule,
+    build_schedule,
+)
 from screener.portfolio.costs import SHIPPED, Costs, load_costs
 from screener.portfolio.weighting import TODAY_ONLY
 from screener.screening.market_screen import ScreenSettings, screen
@@ -142,7 +148,7 @@ def walk_theme(
             f"{theme.method} is known of today only and cannot be backtested; build {theme.key} with it"
         )
     walk = _Walk(market, theme, settings, build_settings)
-    today = walk.decide(market.request.as_of, Known())
+    today = walk.decided([market.request.as_of])[0]
     members = tuple(each.symbol for each in market.universe.members(theme, market.request.as_of))
     result = ThemeResult(theme, members, today, None, None, theme.benchmark, None, None, "")
     dates, tranches = walk.dates(rule)
@@ -220,37 +226,39 @@ class _Walk:
         passing = set(judged.rank.index)
         return tuple(each for each in listed if each.symbol in passing)
 
-    def schedule(self, dates: list[date], tranches: tuple[int, ...]) -> tuple[Rebalance, ...]:
+    def schedule(self, dates: list[date], tranches: tuple[int, ...]) -> Sequence[Rebalance]:
         """Return the decisions; each tranche knows what its own last one has drifted to."""
-        last: dict[int, Rebalance] = {}
-        of = dict(zip(dates, tranches, strict=True))
+        if len(set(tranches)) == 1:
+            return self.decided(dates)
+        of = [
+            [day for day, own in zip(dates, tranches, strict=True) if own == number]
+            for number in set(tranches)
+        ]
+        made = {each.decided_on: each for some in of for each in self.decided(some)}
+        return [made[day] for day in dates]
 
-        def decide(day: date) -> Rebalance:
-            before = last.get(of[day])
-            held = drifted(before, self.market.panel.until(day)) if before and len(before.weights) else None
-            last[of[day]] = self.decide(day, Known(held))
-            return last[of[day]]
-
-        return decide_schedule(dates, decide)
+    def decided(self, dates: list[date]) -> WeightSchedule:
+        """Return the portfolios decided at the end of each date, all at once and each as if alone."""
+        mics = {symbol: each.mic for symbol, each in self.market.universe.benchmarks.items()}
+        members = (
+            self.members if self.settings.screen else Members(self.market.universe.belonging(self.theme))
+        )
+        known = Known(benchmark_mics=mics)
+        return build_schedule(self.theme, members, self.market.panel, dates, self.build, known)
 
     def run(
         self, rule: Schedule, dates: list[date], tranches: tuple[int, ...]
     ) -> tuple[Backtest, Plan] | None:
         """Decide and trade the dates; None if there is never anything to hold."""
         schedule = self.schedule(dates, tranches)
-        invested = next((at for at, each in enumerate(schedule) if len(each.weights)), None)
+        targets = target_weights(schedule)[1]
+        invested = next(iter(np.flatnonzero(targets.any(axis=1)).tolist()), None)
         if invested is None:
             return None
         # the record starts with the first portfolio, not with the years of cash before it
         plan = Plan(rule.band, _renumbered(tranches[invested:]))
         kept = schedule[invested:]
         return simulate(kept, self.market.panel, self.settings.costs(), self.terms, plan), plan
-
-    def decide(self, day: date, known: Known) -> Rebalance:
-        """Return the portfolio decided at the end of a date."""
-        mics = {symbol: each.mic for symbol, each in self.market.universe.benchmarks.items()}
-        known = replace(known, benchmark_mics=mics)
-        return build_portfolio(self.theme, self.members(day), self.market.panel.until(day), self.build, known)
 
 
 def _when_changed(dates: list[date], members: Callable[[date], Sequence[Instrument]]) -> list[date]:

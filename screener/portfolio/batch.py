@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from screener.errors import ScreenerError, UserError
-from screener.portfolio.batch_covariance import Windows, covariances, rolling_moments
+from screener.portfolio.batch_covariance import Windows, continued, covariances, rolling_moments
 from screener.portfolio.hierarchical import bisect, leaf_orders
 
 Floats = npt.NDArray[np.float64]
@@ -22,6 +22,7 @@ Bools = npt.NDArray[np.bool_]
 # up to so many names the windows are solved together; above, one after another, each from the last
 STACKED = 64
 NEIGHBOURS = 12  # windows that take a solved neighbour's answer as their start
+CHEAP_STEPS = 10
 CLOSE = 1e-10  # to which risk contributions are equal
 
 
@@ -32,15 +33,15 @@ def rolling_inverse_volatility(windows: Windows) -> Floats:
         return _normalised(np.where(moments.taking_part, 1.0 / np.sqrt(moments.variance), 0.0))
 
 
-def rolling_equal_risk(windows: Windows) -> Floats:
-    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton).
+def rolling_equal_risk(windows: Windows, shrink: bool = False) -> Floats:
+    """Return weights of equal risk contribution (Spinu 2013, eq. 6, damped Newton). shrink: Ledoit–Wolf covariance.
 
     Up to STACKED names all windows of a chunk are solved together; above, one after another, each from the last.
     """
-    if windows.returns.shape[1] > STACKED:
+    if windows.returns.shape[1] > STACKED and not shrink:
         return _equal_risk_in_turn(windows)
     result = np.zeros((len(windows.ends), windows.returns.shape[1]))
-    for part, matrix, taking_part in covariances(windows):
+    for part, matrix, taking_part in covariances(windows, shrink):
         deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
         correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
         x = _equal_risk(correlation, _start(correlation))
@@ -49,23 +50,14 @@ def rolling_equal_risk(windows: Windows) -> Floats:
 
 
 def _equal_risk_in_turn(windows: Windows) -> Floats:
-    """Solve window after window; without gaps the covariance is never formed, only its factor is multiplied by."""
+    """Solve window after window; the covariance is never formed, only its factor is multiplied by."""
     n = windows.returns.shape[1]
     result = np.zeros((len(windows.ends), n))
     last: Floats | None = None
-    for row, end in enumerate(windows.ends):
-        values = windows.returns[end - windows.length : end]
-        z = values - values.mean(axis=0)
-        if np.isfinite(z).all() and (values.max(axis=0) > values.min(axis=0)).all():
-            deviation = np.sqrt(np.einsum("ti,ti->i", z, z) / (len(z) - 1))
-            z /= deviation * np.sqrt(len(z) - 1)
-            taking_part, product = np.ones(n, dtype=bool), _of_factor(z)
-        else:
-            one = Windows(windows.returns, windows.ends[row : row + 1], windows.length, windows.fewest)
-            ((_, matrix, parts),) = covariances(one)
-            taking_part = parts[0]
-            deviation = np.sqrt(np.diagonal(matrix[0]))
-            product = _of_matrix(matrix[0] / (deviation[:, None] * deviation[None, :]))
+    for row, (first, end) in enumerate(zip(windows.first, windows.ends, strict=True)):
+        factor = continued(windows.returns[first:end], windows.fewest)
+        taking_part, deviation = factor.taking_part, factor.deviation
+        product = _of_factor(factor.z, factor.alone)
         if last is None:
             last = 1.0 / np.sqrt(np.maximum(product(np.ones(n)), 0.1))
         last = _equal_risk_by_products(product, last)
@@ -73,12 +65,10 @@ def _equal_risk_in_turn(windows: Windows) -> Floats:
     return _normalised(result)
 
 
-def _of_factor(z: Floats) -> Callable[[Floats], Floats]:
-    return lambda v: np.asarray(z.T @ (z @ v))
-
-
-def _of_matrix(correlation: Floats) -> Callable[[Floats], Floats]:
-    return lambda v: np.asarray(correlation @ v)
+def _of_factor(z: Floats, alone: Floats) -> Callable[[Floats], Floats]:
+    if not alone.any():
+        return lambda v: np.asarray(z.T @ (z @ v))
+    return lambda v: np.asarray(z.T @ (z @ v) + alone * v)
 
 
 def _equal_risk_by_products(product: Callable[[Floats], Floats], start: Floats) -> Floats:
@@ -113,8 +103,30 @@ def _equal_risk_by_products(product: Callable[[Floats], Floats], start: Floats) 
 
 
 def _start(correlation: Floats) -> Floats:
-    """Return the answer for equal correlations: x = 1/√(row sum), the row sums being alike."""
-    return np.asarray(1.0 / np.sqrt(np.maximum(correlation.sum(axis=2), 0.1)))
+    """Return a start near x·(Cx) = 1: cheap steps from the answer for equal correlations, the row sums being alike.
+
+    The steps are Newton's with C in the Hessian replaced by equal correlations, (1 − ρ)I + ρ11', whose inverse is
+    that of a diagonal and a rank-one matrix (Sherman & Morrison 1950): a product with C each, no system to solve.
+    """
+    n = correlation.shape[1]
+    sums = correlation.sum(axis=2)
+    x = np.asarray(1.0 / np.sqrt(np.maximum(sums, 0.1)))
+    if n < 2:
+        return x
+    # row sums of a correlation matrix are above 0 in total, so ρ > −1 / (n − 1), and is kept away from 1
+    mean = np.minimum((sums.sum(axis=1, keepdims=True) - n) / (n * (n - 1)), 0.99)
+    best, value = x, np.full(len(x), np.inf)
+    for _ in range(CHEAP_STEPS + 1):
+        product = (correlation @ x[:, :, None])[:, :, 0]
+        now = 0.5 * (x * product).sum(axis=1) - np.log(x).sum(axis=1)
+        # far from equal correlations the steps may lead away: the best point so far is kept
+        better = now < value
+        best, value = np.where(better[:, None], x, best), np.where(better, now, value)
+        inverse = 1.0 / (1.0 - mean + 1.0 / (x * x))
+        step = inverse * (product - 1.0 / x)
+        pull = mean * step.sum(axis=1, keepdims=True) / (1.0 + mean * inverse.sum(axis=1, keepdims=True))
+        x = np.maximum(x - (step - pull * inverse), 0.3 * x)
+    return best
 
 
 def _equal_risk(correlation: Floats, start: Floats) -> Floats:
@@ -134,7 +146,7 @@ def _equal_risk(correlation: Floats, start: Floats) -> Floats:
         hessian = matrix[open_]
         hessian[:, diagonal, diagonal] += 1.0 / part**2
         step = np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0]
-        decrement = np.sqrt(np.maximum(np.einsum("bi,bi->b", gradient, step), 0.0))
+        decrement = np.sqrt(np.maximum((gradient * step).sum(axis=1), 0.0))
         # damped while far away (Nesterov 2004, sec. 4.1.5), which also keeps x positive
         length = np.where(decrement > 0.25, 1.0 / (1.0 + decrement), 1.0)
         x[left] = part - length[:, None] * step

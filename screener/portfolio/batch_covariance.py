@@ -1,7 +1,10 @@
 """Covariances of many rolling windows at once: what a sweep over thousands of rebalances needs.
 
-Each window's estimate is that of risk/covariance.py on the same rows, to rounding. NumPy alone: alternating
-SciPy's and NumPy's BLAS in a hot loop makes two thread pools fight.
+Each window's estimate is that of risk/covariance.py on the same rows, to rounding, with two exceptions where returns
+are missing. Pairwise covariances that are not positive definite get their eigenvalues raised, not the nearest
+correlations. And of more than MOST_PAIRWISE names samples are not pairwise: there every such matrix is far from
+positive definite and its repair costs more than all else, so short histories are continued (see `continued`).
+NumPy alone: alternating SciPy's and NumPy's BLAS in a hot loop makes two thread pools fight.
 """
 
 from __future__ import annotations
@@ -14,13 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from screener.errors import UserError
+from screener.portfolio.batch_sums import MOST_NAMES, sample_of, sample_sums, shrinkage_sums, shrinkage_terms
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 # numbers of one chunk's largest array; the covariances of all windows at once would not fit
 CHUNK = 2_000_000
-MOST_RUNNING = 10_000_000  # numbers of the running sums of products, rows × names²
+FIRST_ROWS = 20  # whose mean returns are centred by
+MOST_PAIRWISE = 64  # names
+SUMS = 200_000  # numbers of the sums of windows looked at together
 FEWEST_SHARED = 10  # as in risk/covariance.py
 
 
@@ -28,7 +34,8 @@ FEWEST_SHARED = 10  # as in risk/covariance.py
 class Windows:
     """Rolling windows over returns.
 
-    returns: T × N, NaN where there is none, no column all NaN. ends: B, one past each window's last row.
+    returns: T × N, NaN where there is none, no column all NaN. ends: B, one past each window's last row. starts: B,
+    its first row; None: `length` rows before the end, which no window exceeds.
     A name takes part in a window with at least `fewest` returns that differ.
     """
 
@@ -36,6 +43,20 @@ class Windows:
     ends: Indices
     length: int
     fewest: int
+    starts: Indices | None = None
+
+    @property
+    def first(self) -> Indices:
+        """Return the B first rows."""
+        return self.ends - self.length if self.starts is None else self.starts
+
+    @property
+    def middle(self) -> Floats:
+        """Return N levels near the mean of each name's returns: of a few first rows, so later ones do not matter."""
+        some = self.returns[:FIRST_ROWS]
+        known = np.isfinite(some)
+        total = np.where(known, some, 0.0).sum(axis=0)
+        return np.asarray(total / np.maximum(known.sum(axis=0), 1))
 
     def __post_init__(self) -> None:
         if self.returns.ndim != 2 or not self.returns.shape[1]:
@@ -47,7 +68,9 @@ class Windows:
             raise UserError(
                 f"column {int(np.isinf(self.returns).any(axis=0).argmax())} has an infinite return"
             )
-        if len(self.ends) and not (self.length <= self.ends.min() and self.ends.max() <= len(self.returns)):
+        first = self.first
+        fits = (first >= 0) & (first < self.ends) & (self.ends <= len(self.returns))
+        if not (fits & (self.ends - first <= self.length)).all():
             raise UserError(f"a window of {self.length} rows does not fit before each end")
         if not 2 <= self.fewest <= self.length:
             raise UserError(
@@ -66,22 +89,30 @@ def rolling_moments(windows: Windows) -> Moments:
     """Return sample variances (ddof 1) of every window from running sums, around each name's overall mean."""
     known = np.isfinite(windows.returns)
     complete = bool(known.all())
-    middle = windows.returns.mean(axis=0) if complete else np.nanmean(windows.returns, axis=0)
-    centred = windows.returns - middle if complete else np.where(known, windows.returns - middle, 0.0)
-    first = _window_sums(centred, windows)
-    second = _window_sums(centred**2, windows)
-    count = np.full_like(first, windows.length) if complete else _window_sums(known.astype(float), windows)
+    centred = windows.returns - windows.middle
+    if not complete:
+        centred[~known] = 0.0
+    squares = centred * centred
+    first, second = _window_sums(centred, windows), _window_sums(squares, windows)
+    rows = (windows.ends - windows.first).astype(float)
+    count = np.broadcast_to(rows[:, None], first.shape)
+    if not complete:
+        count = _window_sums(known.astype(float), windows)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = (second - first**2 / count) / (count - 1.0)
-    # what running sums leave of a constant price is rounding of the squares before it
-    taking_part = (count >= windows.fewest) & (variance > 1e-12 * np.square(centred).max(axis=0))
+    taking_part = (count >= windows.fewest) & (variance > _rounding(squares, windows))
     return Moments(np.where(taking_part, variance, np.nan), taking_part)
 
 
 def _window_sums(values: Floats, windows: Windows) -> Floats:
     total = np.zeros((len(values) + 1, values.shape[1]))
     np.cumsum(values, axis=0, out=total[1:])
-    return np.asarray(total[windows.ends] - total[windows.ends - windows.length])
+    return np.asarray(total[windows.ends] - total[windows.first])
+
+
+def _rounding(squares: Floats, windows: Windows) -> Floats:
+    """Return B × N, what running sums leave of a constant price: rounding of the squares before it."""
+    return np.asarray(1e-12 * np.maximum.accumulate(squares, axis=0)[windows.ends - 1])
 
 
 def covariances(windows: Windows, shrink: bool = False) -> Iterator[tuple[slice, Floats, Bools]]:
@@ -94,17 +125,25 @@ def covariances(windows: Windows, shrink: bool = False) -> Iterator[tuple[slice,
     length, n = windows.length, windows.returns.shape[1]
     size = max(1, CHUNK // (length * n + n * n))
     known = np.isfinite(windows.returns)
-    back = np.arange(-length, 0)
-    if not shrink and known.all() and len(windows.returns) * n * n <= MOST_RUNNING:
-        yield from _running(windows)
+    if n <= MOST_NAMES and known.all():
+        yield from _from_sums(windows, shrink)
         return
+    if n > MOST_PAIRWISE and not shrink and not known.all():
+        for number, (end, first) in enumerate(zip(windows.ends, windows.first, strict=True)):
+            yield slice(number, number + 1), *_continued_matrix(windows.returns[first:end], windows.fewest)
+        return
+    back = np.arange(-length, 0)
     for start in range(0, len(windows.ends), size):
         part = slice(start, min(start + size, len(windows.ends)))
-        firsts = windows.ends[part] - length
-        values = windows.returns[windows.ends[part][:, None] + back]
-        if known[firsts.min() : windows.ends[part].max()].all():
+        ends, firsts = windows.ends[part], windows.first[part]
+        rows = np.maximum(ends[:, None] + back, 0)
+        values = windows.returns[rows]
+        if known[firsts.min() : ends.max()].all() and (ends - firsts == length).all():
             matrix, taking_part = _complete(values, shrink)
         else:
+            outside = rows < firsts[:, None]
+            if outside.any():
+                values[outside] = np.nan
             matrix, taking_part = _masked(values, windows.fewest, shrink)
         if not taking_part.all():
             both = taking_part[:, :, None] & taking_part[:, None, :]
@@ -112,20 +151,32 @@ def covariances(windows: Windows, shrink: bool = False) -> Iterator[tuple[slice,
         yield part, matrix, taking_part
 
 
-def _running(windows: Windows) -> Iterator[tuple[slice, Floats, Bools]]:
-    """Yield the sample covariances of all windows of a few names without gaps, from running sums of products."""
-    length, (rows, n) = windows.length, windows.returns.shape
-    centred = windows.returns - windows.returns.mean(axis=0)
-    total = np.zeros((rows + 1, n, n))
-    np.multiply(centred[:, :, None], centred[:, None, :], out=total[1:])
-    np.cumsum(total[1:], axis=0, out=total[1:])
-    sums = _window_sums(centred, windows)
-    matrix = total[windows.ends] - total[windows.ends - length] - sums[:, :, None] * sums[:, None, :] / length
-    matrix /= length - 1
-    moving = np.diagonal(matrix, axis1=1, axis2=2) > 1e-12 * np.square(centred).max(axis=0)
-    if not moving.all():
-        matrix = np.where(moving[:, :, None] & moving[:, None, :], matrix, np.eye(n))
-    yield slice(0, len(windows.ends)), matrix, moving
+def _from_sums(windows: Windows, shrink: bool) -> Iterator[tuple[slice, Floats, Bools]]:
+    """Yield the covariances of a few names without gaps from sums over blocks of rows."""
+    n = windows.returns.shape[1]
+    centred = windows.returns - windows.middle
+    rounding = _rounding(centred * centred, windows)
+    sums = shrinkage_sums(centred) if shrink and n > 1 else sample_sums(centred)
+    size = max(1, SUMS // (sums.total.shape[1] * sums.total.shape[2]))
+    for start in range(0, len(windows.ends), size):
+        part = slice(start, min(start + size, len(windows.ends)))
+        ends, firsts = windows.ends[part], windows.first[part]
+        rows = (ends - firsts).astype(float)
+        found = sums.between(firsts, ends)
+        matrix = sample_of(found[:, :n, : n + 1], rows)
+        moving = np.diagonal(matrix, axis1=1, axis2=2) > rounding[part]
+        if not moving.all():
+            matrix = np.where(moving[:, :, None] & moving[:, None, :], matrix, np.eye(n))
+        if shrink and n > 1:
+            deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
+            matrix = shrunk(matrix, deviation, shrinkage_terms(found, rows, matrix))
+            for still in np.flatnonzero(~moving.all(axis=1)):  # who does not move has no part in the target
+                window = windows.returns[None, firsts[still] : ends[still]]
+                matrix[still] = np.where(np.eye(n), 1.0, 0.0)
+                kept = np.ix_(moving[still], moving[still])
+                if moving[still].any():
+                    matrix[still][kept] = _complete(window[:, :, moving[still]], shrink)[0][0]
+        yield part, matrix, moving
 
 
 def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
@@ -157,6 +208,52 @@ def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
     theta -= (variance / deviation * weighted_products).sum(axis=1) - (variance * own_products).sum(axis=1)
     theta += (variance / deviation * weighted).sum(axis=1) - (variance**2).sum(axis=1)
     return shrunk(s, deviation, (pi_total / rows, pi_own.sum(axis=1) / rows, theta / rows)), spread
+
+
+class Factor(NamedTuple):
+    """Correlations C = z'z + diag(alone) with a unit diagonal, and N standard deviations. z: T × N."""
+
+    z: Floats
+    alone: Floats
+    deviation: Floats  # 1 where a name does not take part
+    taking_part: Bools
+
+
+def continued(values: Floats, fewest: int) -> Factor:
+    """Return the correlations of T × N returns with gaps, positive semidefinite as they stand.
+
+    A missing return is continued by β times what the market did that day (the mean of all standardised returns there
+    are), with β from the days that the name has; what the market does not explain of the missing days is
+    independent of everybody. That is the factor model's answer to histories that differ in length (Stambaugh
+    1997) with one factor, as one step of expectation and maximisation. Variances are those of the name's own returns;
+    without gaps the correlations are the sample's.
+    """
+    known = np.isfinite(values)
+    count = known.sum(axis=0)
+    filled = np.where(known, values, 0.0)
+    mean = filled.sum(axis=0) / np.maximum(count, 1)
+    z = np.where(known, filled - mean, 0.0)
+    variance = (z * z).sum(axis=0) / np.maximum(count - 1, 1)
+    taking_part = (count >= fewest) & (variance > 1e-12 * np.square(filled).max(axis=0))
+    deviation = np.where(taking_part, np.sqrt(variance), 1.0)
+    z *= taking_part / deviation
+    if not known.all():
+        market = z.sum(axis=1) / np.maximum((known & taking_part).sum(axis=1), 1)
+        beta = (market @ z) / np.maximum((market * market) @ known, 1e-300)
+        z += ~known * (market[:, None] * (beta * taking_part))
+    z /= np.sqrt(len(values) - 1)
+    length = (z * z).sum(axis=0)
+    z /= np.sqrt(np.maximum(length, 1.0))
+    return Factor(z, np.maximum(1.0 - length, 0.0), deviation, taking_part)
+
+
+def _continued_matrix(values: Floats, fewest: int) -> tuple[Floats, Bools]:
+    factor = continued(values, fewest)
+    matrix = factor.z.T @ factor.z
+    matrix += np.diag(factor.alone)
+    matrix *= factor.deviation[:, None]
+    matrix *= factor.deviation
+    return matrix[None], factor.taking_part[None]
 
 
 def _masked(values: Floats, fewest: int, shrink: bool) -> tuple[Floats, Bools]:

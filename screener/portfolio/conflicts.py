@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from math import comb
 
 import numpy as np
 
 from screener.errors import ScreenerError, UserError
-from screener.portfolio.constrained import Floats, keeps_cones, needed_cones
+from screener.portfolio.constrained import Floats, keeps_cones, least_loosening
 from screener.portfolio.limits import Limit
 from screener.portfolio.region import Names, Region, find
 
@@ -110,28 +110,19 @@ def _loosened(names: Names, limits: Sequence[Limit]) -> tuple[tuple[Limit, Limit
 
 
 def _least_loosening(region: Region) -> Floats:
-    """Return by how much each limit is to be loosened.
+    """Return by how much each limit is to be loosened, the sum of relative changes being the least there is.
 
-    With limits on tracking error or volatility the least sum is sought by tangents; where that takes too long, the
-    linear limits are loosened as little as they need, and then those two as little as they need.
+    With a limit on risk beside a least position or a number of names, integers and cones together, tangents are tried;
+    where that takes too long, integer limits stay as they are and the rest is loosened as if they were not there.
     """
     prices = np.array([1.0 / max(each.bound, 0.01) for each in region.limits])
+    whole = bool(region.of("names") or region.least_position)
+    if region.cones() and not whole:
+        return least_loosening(region, prices)
     try:
         found = find(region, loosen=prices)
     except ScreenerError:
-        calm = [number for number, each in enumerate(region.limits) if each.subject not in CONES]
-        linear = find(region.without(*CONES), loosen=prices[calm])
-        if linear is None:
-            raise
-        by = np.zeros(len(prices))
-        by[calm] = linear.loosened
-        wider = [
-            replace(each, bound=each.bound + (r if each.comparison == "<=" else -r), typed="")
-            for each, r in zip(region.limits, by, strict=True)
-        ]
-        for number, bound, needed in needed_cones(Region(region.names, tuple(wider))):
-            by[number] = max(0.0, needed - bound) + 1e-6
-        return by
+        return least_loosening(region, prices)
     if found is None:
         raise ScreenerError("no loosening of the limits lets a portfolio exist; please report this")
     return found.loosened

@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from screener.errors import ScreenerError
 from screener.portfolio.convex import Cone, Objective, Optimum, Problem, minimise
+from screener.portfolio.filling import filled, scaled_to_caps
 from screener.portfolio.region import Region, find
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+ROOM = 1e-6  # to a bound, that an interior point needs
 DUST = 1e-9  # what an interior point leaves where the answer is zero
 
 
@@ -64,6 +66,9 @@ def nearest(raw: Floats, region: Region, total: float) -> Floats:
     if not region.broken(scaled):
         return scaled
     raw = np.maximum(raw, 1e-12)
+    capped = scaled_to_caps(raw, region.matrix, region.bound, total)
+    if capped is not None and not region.broken(capped):
+        return capped
 
     def goal_of(rows: Indices) -> Goal:
         wanted = raw[rows]
@@ -81,7 +86,8 @@ def _over(
 ) -> tuple[Floats, Optimum]:
     """Optimise over some of the names, each at least `least`; the others get nothing."""
     goal, k = goal_of(chosen), len(chosen)
-    part = Region(region.names.at([int(row) for row in chosen]), region.limits)
+    everybody = k == len(region.names)
+    part = region if everybody else Region(region.names.at([int(row) for row in chosen]), region.limits)
     matrix, bound = part.matrix, part.bound
     if least > 0 or not goal.logarithmic:
         matrix, bound = np.vstack([matrix, -np.eye(k)]), np.append(bound, np.full(k, -least))
@@ -92,7 +98,11 @@ def _over(
         start = np.append(start, np.abs(start - turnover[1]) + 1e-2)
     size = len(start)
     everything = np.append(np.ones(k), np.zeros(size - k))
-    rows = _with_implied(matrix, bound, everything, total, start)
+    if turnover is None:
+        what = ("implied", total, least, goal.logarithmic)
+        rows = part.remember(what, lambda: _with_implied(matrix, bound, everything, total, start))
+    else:
+        rows = _with_implied(matrix, bound, everything, total, start)
     if goal.logarithmic and rows.zero[:k].any():  # limits leave these names nothing, and ln 0 is not a number
         inner = chosen[~rows.zero[:k]]
         return _over(goal_of, region, total, inner, least)
@@ -145,16 +155,50 @@ def keeps_cones(region: Region) -> bool:
     return True
 
 
-def needed_cones(region: Region) -> list[tuple[int, float, float]]:
-    """Return for each cone (limit, bound, the bound it would need), one after another, each given those before."""
-    needed: list[tuple[int, float, float]] = []
-    found: list[Cone] = []
-    for number, bound, factor, offset in region.cones():
-        weights = _nearest_to_cone(region, factor, offset, found)
-        least = float(np.linalg.norm(factor @ weights - offset))
-        needed.append((number, bound, least))
-        found.append(Cone(factor, offset, max(bound, least * (1 + 1e-6))))
-    return needed
+def least_loosening(region: Region, prices: Floats) -> Floats:
+    """Return the L amounts, with the least Σ prices · amounts, by which a region's limits let some portfolio exist.
+
+    A second-order cone program over weights, cash, |w − held| and the amounts, so the least there is to 1e-6 of it;
+    integer limits (a least position, a number of names) are left aside.
+    """
+    n, count = len(region.names), len(region.limits)
+    turnover = region.of("turnover") if region.names.held is not None else ()
+    extra = n if turnover else 0
+    size = n + 1 + extra + count
+    lines, bounds = [], []
+
+    def at_most(weights: Floats, distances: Floats | float, owner: int, slope: float, bound: float) -> None:
+        line = np.zeros(size)
+        line[:n] = weights
+        line[n + 1 : n + 1 + extra] = distances
+        line[n + 1 + extra + owner] -= slope
+        lines.append(line)
+        bounds.append(bound)
+
+    for row in region.rows:
+        at_most(row.coefficients, 0.0, row.owner, row.slope, row.bound)
+    for name in range(extra):
+        one, held = np.eye(n)[name], float(region.names.held[name])  # type: ignore[index]
+        at_most(one, -one, 0, 0.0, held)
+        at_most(-one, -one, 0, 0.0, -held)
+    for number, each in turnover:
+        at_most(np.zeros(n), 1.0, number, 2.0, 2 * each.bound - region.names.sold)
+    matrix = np.vstack([np.array(lines).reshape(-1, size), -np.eye(size)])
+    bound = np.append(bounds, np.zeros(size))
+    start = np.concatenate([np.full(n + 1, 1.0 / (n + 1)), np.full(extra, 2.0), np.full(count, 2.0 * n)])
+    if extra:
+        start[n + 1 : n + 1 + extra] = np.abs(start[:n] - region.names.held) + 1e-2
+    rows = _with_implied(matrix, bound, np.append(np.ones(n + 1), np.zeros(size - n - 1)), 1.0, start)
+    cost = np.append(np.zeros(size - count), prices) / prices.max()
+    cones = []
+    for number, most, factor, offset in region.cones():
+        wide = np.hstack([factor, np.zeros((len(factor), size - n))])
+        cones.append(Cone(wide, offset, most, np.eye(size)[n + 1 + extra + number]))
+    flat = np.zeros((size, size))
+    problem = Problem(
+        lambda x, _: (cost, flat), rows.matrix, rows.bound, rows.equal, rows.equal_to, cones, weights=n
+    )
+    return np.asarray(minimise(problem, start, enough=1e-7).x[size - count :])
 
 
 def _nearest_to_cone(region: Region, factor: Floats, offset: Floats, others: list[Cone]) -> Floats:
@@ -179,7 +223,10 @@ def _nearest_to_cone(region: Region, factor: Floats, offset: Floats, others: lis
     def objective(x: Floats, _: float) -> tuple[Floats, Floats]:
         return curve @ x - padded.T @ offset / scale, curve
 
-    cones = [Cone(np.hstack([f, np.zeros((len(f), size - n))]), g, b) for f, g, b in others]
+    cones = [
+        Cone(np.hstack([each.factor, np.zeros((len(each.factor), size - n))]), each.offset, each.bound)
+        for each in others
+    ]
     problem = Problem(objective, rows.matrix, rows.bound, rows.equal, rows.equal_to, cones, weights=n)
     return minimise(problem, start, enough=1e-6).x[:n]
 
@@ -257,7 +304,7 @@ def _with_implied(matrix: Floats, bound: Floats, everything: Floats, total: floa
     An interior point needs room (Freund, Roundy & Todd 1985).
     """
     m, n = len(bound), len(start)
-    inside = not m or bool((matrix @ start < bound - 1e-6).all())
+    inside = not m or _inside(matrix, bound, start) or _has_room(matrix, bound, everything, total)
     implied, zero = np.zeros(m, dtype=bool), np.zeros(n, dtype=bool)
     if not inside:
         tight = _implied(np.vstack([matrix, -np.eye(n)]), np.append(bound, np.zeros(n)), everything, total)
@@ -274,6 +321,22 @@ def _with_implied(matrix: Floats, bound: Floats, everything: Floats, total: floa
             values.append(value)
     free = bool(rows) and rows[-1] is everything
     return _Rows(matrix[~implied], bound[~implied], np.array(rows), np.array(values), free, zero)
+
+
+def _inside(matrix: Floats, bound: Floats, x: Floats) -> bool:
+    return bool((matrix @ x < bound - ROOM).all())
+
+
+def _has_room(matrix: Floats, bound: Floats, everything: Floats, total: float) -> bool:
+    """Say that some portfolio of this total keeps all rows strictly, where a simple one shows it."""
+    if not everything.all():
+        return False
+    upper = matrix.min(axis=1) >= 0
+    tighter = bound[upper] - 10 * ROOM
+    if tighter.min(initial=1.0) < 0:
+        return False
+    weights, _ = filled(matrix[upper], tighter, total)
+    return abs(weights.sum() - total) < 1e-12 and weights.min() > 0 and _inside(matrix, bound, weights)
 
 
 def _implied(matrix: Floats, bound: Floats, everything: Floats, total: float) -> npt.NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """A primal-dual interior-point method for the few convex problems that weighting poses (NumPy only).
 
-    minimise f(x) subject to  G x ≤ h,  E x = e,  |F x − g|² ≤ b²
+    minimise f(x) subject to  G x ≤ h,  E x = e,  |F x − g| ≤ b + d·x
 
 It ends with the limits kept strictly and the optimality conditions met to ACCURACY, or raises.
 """
@@ -25,11 +25,28 @@ BOUNDARY = 0.995  # of the way to the nearest bound that a step may go
 
 
 class Cone(NamedTuple):
-    """|F x − g| ≤ bound."""
+    """|F x − g| ≤ bound + wider · x."""
 
     factor: Floats
     offset: Floats
     bound: float
+    wider: Floats | None = None  # n, None: nothing widens it
+
+    def at(self, x: Floats) -> tuple[float, Floats, Floats]:
+        """Return (|F x − g|² / v − v) / 2 bound with v the right side: ≤ 0 inside, convex; its gradient and Hessian."""
+        gap = self.factor @ x - self.offset
+        if self.wider is None:
+            slope = self.factor.T @ gap / self.bound**2
+            return (
+                (float(gap @ gap) / self.bound**2 - 1.0) / 2.0,
+                slope,
+                self.factor.T @ self.factor / self.bound**2,
+            )
+        right = self.bound + float(self.wider @ x)
+        square = float(gap @ gap) / right**2
+        bent = self.factor - np.outer(gap, self.wider) / right
+        slope = (bent.T @ gap / right + self.wider * ((square - 1.0) / 2.0)) / self.bound
+        return (square - 1.0) * right / (2.0 * self.bound), slope, bent.T @ bent / (right * self.bound)
 
 
 class Optimum(NamedTuple):
@@ -84,7 +101,8 @@ def minimise(problem: Problem, start: Floats, level: float = 1.0, enough: float 
     best, best_residual = state, np.inf
     stalled = 0
     for _ in range(MOST_STEPS):
-        residual = _largest(problem, state)
+        here = _look(problem, state)
+        residual = _largest(problem, state, here)
         if residual < 0.9 * best_residual:
             stalled = 0
         else:
@@ -95,7 +113,7 @@ def minimise(problem: Problem, start: Floats, level: float = 1.0, enough: float 
             break
         try:
             with np.errstate(all="ignore"):
-                state = _step(problem, state)
+                state = _step(problem, state, here)
         except np.linalg.LinAlgError:
             break
     if not best_residual < enough:
@@ -103,19 +121,46 @@ def minimise(problem: Problem, start: Floats, level: float = 1.0, enough: float 
     return Optimum(best.x, best.z, best.level, best_residual)
 
 
+class _Here(NamedTuple):
+    """The problem seen from one point."""
+
+    gradient: Floats
+    hessian: Floats
+    slopes: Floats  # M × n, of all inequality constraints
+    pull: Floats  # M × n, slopes times multipliers
+    dual: Floats  # residuals: n of stationarity, M of inequalities with their slack, k of equalities, of λ
+    primal: Floats
+    equal: Floats
+    level: float
+
+
+def _look(problem: Problem, state: _State) -> _Here:
+    gradient, hessian = problem.objective(state.x, state.level)
+    value, slopes = _constraints(problem, state.x)
+    pull = slopes * state.z[:, None]
+    return _Here(
+        gradient,
+        hessian,
+        slopes,
+        pull,
+        gradient + slopes.T @ state.z + problem.equal.T @ state.nu,
+        value + state.slack,
+        problem.equal @ state.x - problem.equal_to,
+        _level_gap(problem, state, gradient),
+    )
+
+
 def _constraints(problem: Problem, x: Floats) -> tuple[Floats, Floats]:
     """Return the values (≤ 0 inside) of all inequality constraints, and their M × n gradients."""
+    if not problem.cones:
+        return problem.matrix @ x - problem.bound, problem.matrix
     values = [problem.matrix @ x - problem.bound]
     slopes = [problem.matrix]
     for cone in problem.cones:
-        gap = cone.factor @ x - cone.offset
-        values.append(np.array([(gap @ gap / cone.bound**2 - 1.0) / 2.0]))
-        slopes.append((cone.factor.T @ gap / cone.bound**2)[None, :])
+        value, slope, _ = cone.at(x)
+        values.append(np.array([value]))
+        slopes.append(slope[None, :])
     return np.concatenate(values), np.vstack(slopes)
-
-
-def _dual(problem: Problem, state: _State, gradient: Floats, slopes: Floats) -> Floats:
-    return np.asarray(gradient + slopes.T @ state.z + problem.equal.T @ state.nu)
 
 
 def _level_gap(problem: Problem, state: _State, gradient: Floats) -> float:
@@ -128,50 +173,39 @@ def _level_gap(problem: Problem, state: _State, gradient: Floats) -> float:
     return float((state.level - state.x @ gradient - state.level * problem.budget.sum()) / state.level)
 
 
-def _largest(problem: Problem, state: _State) -> float:
-    gradient, _ = problem.objective(state.x, state.level)
-    value, slopes = _constraints(problem, state.x)
-    dual = np.abs(_dual(problem, state, gradient, slopes)).max(initial=0.0)
-    equal = np.abs(problem.equal @ state.x - problem.equal_to).max(initial=0.0)
-    return float(
-        max(
-            dual / max(1.0, np.abs(slopes.T * state.z).max(initial=0.0)),
-            np.abs(value + state.slack).max(initial=0.0),
-            equal,
-            (state.slack * state.z).max(initial=0.0),
-            abs(_level_gap(problem, state, gradient)),
-        )
+def _largest(problem: Problem, state: _State, here: _Here) -> float:
+    return max(
+        _size(here.dual) / max(1.0, _size(here.pull)),
+        _size(here.primal),
+        _size(here.equal),
+        float((state.slack * state.z).max(initial=0.0)),
+        abs(here.level),
     )
 
 
-def _step(problem: Problem, state: _State) -> _State:
+def _size(values: Floats) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
+def _step(problem: Problem, state: _State, here: _Here) -> _State:
     """Return the state after a predictor and a corrector step."""
-    gradient, hessian = problem.objective(state.x, state.level)
-    value, slopes = _constraints(problem, state.x)
+    hessian, slopes = here.hessian, here.slopes
     for number, cone in enumerate(problem.cones):
-        hessian = (
-            hessian + state.z[len(problem.bound) + number] * (cone.factor.T @ cone.factor) / cone.bound**2
-        )
+        hessian = hessian + state.z[len(problem.bound) + number] * cone.at(state.x)[2]
     ratio = state.z / state.slack
-    system = _system(problem, state, hessian + slopes.T @ (ratio[:, None] * slopes), hessian)
-    dual = _dual(problem, state, gradient, slopes)
-    primal = value + state.slack
-    equal = problem.equal @ state.x - problem.equal_to
-    gap = _level_gap(problem, state, gradient)
+    system = _system(problem, state, hessian + slopes.T @ (ratio[:, None] * slopes), here.gradient)
+    n, k = len(state.x), len(here.equal)
+    right = np.zeros(len(system))
+    right[n : n + k] = -here.equal
+    right[n + k :] = -here.level
 
     def solve(complement: Floats) -> tuple[Floats, Floats, Floats, Floats, float]:
-        right = -dual - slopes.T @ ((state.z * primal - complement) / state.slack)
-        if problem.budget is None:
-            answer = np.linalg.solve(system, np.concatenate([right, -equal]))
-            level = 0.0
-        else:
-            answer = np.linalg.solve(system, np.concatenate([right, -equal, [-gap]]))
-            level = float(answer[-1])
-        n, k = len(state.x), len(equal)
+        right[:n] = -here.dual - slopes.T @ ((state.z * here.primal - complement) / state.slack)
+        answer: Floats = np.linalg.solve(system, right).astype(np.float64, copy=False)
         dx, dnu = answer[:n], answer[n : n + k]
-        dslack = -primal - slopes @ dx
+        dslack = -here.primal - slopes @ dx
         dz = (-complement - state.z * dslack) / state.slack
-        return dx, dslack, dz, dnu, level
+        return dx, dslack, dz, dnu, 0.0 if problem.budget is None else float(answer[-1])
 
     rows = len(state.slack)
     if rows:
@@ -194,7 +228,7 @@ def _step(problem: Problem, state: _State) -> _State:
     )
 
 
-def _system(problem: Problem, state: _State, condensed: Floats, hessian: Floats) -> Floats:
+def _system(problem: Problem, state: _State, condensed: Floats, gradient: Floats) -> Floats:
     """Return the Newton matrix over x, ν and, with a budget, λ."""
     n, k = len(state.x), len(problem.equal)
     extra = 0 if problem.budget is None else 1
@@ -208,7 +242,6 @@ def _system(problem: Problem, state: _State, condensed: Floats, hessian: Floats)
             system[-1, : problem.weights] = 1.0
         else:
             # d(x · rest) for the quadratic rest Σx: 2 Σx
-            gradient, _ = problem.objective(state.x, state.level)
             rest = gradient + state.level * problem.budget / state.x
             system[-1, :n] = -2.0 * rest / state.level
             system[-1, -1] = 1.0 / state.level
@@ -217,12 +250,14 @@ def _system(problem: Problem, state: _State, condensed: Floats, hessian: Floats)
 
 def _reach(problem: Problem, state: _State, dx: Floats, dslack: Floats, dz: Floats, dlevel: float) -> float:
     """Return the longest step, at most 1, that keeps slacks, multipliers, logarithms and λ positive."""
-    pairs = [(state.slack, dslack), (state.z, dz), (np.array([state.level]), np.array([dlevel]))]
+    values = [state.slack, state.z]
+    changes = [dslack, dz]
     if problem.positive is not None:
-        pairs.append((state.x[problem.positive], dx[problem.positive]))
-    reach = 1.0 / BOUNDARY
-    for value, change in pairs:
-        falling = change < 0
-        if falling.any():
-            reach = min(reach, float((-value[falling] / change[falling]).min()))
-    return min(1.0, BOUNDARY * reach)
+        values.append(state.x[problem.positive])
+        changes.append(dx[problem.positive])
+    if problem.budget is not None:
+        values.append(np.array([state.level]))
+        changes.append(np.array([dlevel]))
+    # a value falls to zero after value / −change; those that rise never do
+    steepest = float((np.concatenate(changes) / np.concatenate(values)).min(initial=0.0))
+    return min(1.0, BOUNDARY / -steepest) if steepest < 0 else 1.0

@@ -53,6 +53,11 @@ def decide_weights(case: Case, method: Method) -> tuple[Floats, tuple[str, ...]]
     return weights, (*_sentences(region, weights, total), *skipped, *_of_the_method(case, method, weights))
 
 
+def sentences(case: Case, method: Method, weights: Floats) -> tuple[str, ...]:
+    """Say of weights that keep all limits with nothing left over what decide_weights would say of them."""
+    return (*_sentences(case.region, weights, 1.0), *_of_the_method(case, method, weights))
+
+
 def _total(region: Region) -> float:
     """Return how much of the wealth is to be placed."""
     most = min((1.0 - each.bound for _, each in region.of("cash") if each.comparison == ">="), default=1.0)
@@ -140,12 +145,10 @@ def _without_dust(weights: Floats) -> Floats:
 def _sentences(region: Region, weights: Floats, total: float) -> tuple[str, ...]:
     """Say which limits bind and which do not apply."""
     said = []
+    at_bound = (np.abs(region.matrix @ weights - region.bound) < 1e-8) & (region.bound != 0)
+    binding = [region.rows[row] for row in np.flatnonzero(at_bound)]
     for number, limit in enumerate(region.limits):
-        tight = [
-            row.of
-            for row in region.rows
-            if row.owner == number and row.bound != 0 and abs(row.coefficients @ weights - row.bound) < 1e-8
-        ]
+        tight = [row.of for row in binding if row.owner == number]
         if tight and not limit.key and limit.subject != "cash":
             said.append(f"{limit.text} binds for {_listed(_as_symbols(region, limit, tight))}")
         elif tight:

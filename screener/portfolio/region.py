@@ -6,13 +6,16 @@ Weights are fractions of wealth, long only, and sum to at most one; what is left
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from screener.errors import ScreenerError
+from screener.portfolio.filling import filled, shared_out
 from screener.portfolio.limits import GROUPS, Limit
 
 Floats = npt.NDArray[np.float64]
@@ -90,20 +93,40 @@ class Region:
     names: Names
     limits: tuple[Limit, ...]
     rows: tuple[Row, ...] = field(init=False)
+    matrix: Floats = field(init=False)  # M × N, the coefficients of the rows
+    bound: Floats = field(init=False)  # M
+    told: dict[object, Any] = field(init=False)  # what was found out of the rows alone, see `remember`
 
     def __post_init__(self) -> None:
         rows = [row for number, each in enumerate(self.limits) for row in _rows(self.names, each, number)]
         object.__setattr__(self, "rows", tuple(rows))
+        matrix = np.array([row.coefficients for row in rows]).reshape(len(rows), len(self.names))
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "bound", np.array([row.bound for row in rows]))
+        object.__setattr__(self, "told", {})
 
-    @property
-    def matrix(self) -> Floats:
-        """Return the M × N coefficients of the rows."""
-        return np.array([row.coefficients for row in self.rows]).reshape(-1, len(self.names))
+    def at(self, held: Floats | None, sold: float, covariance: Floats | None) -> Region:
+        """Return the same limits on the same names at another time; what was found out of the rows stays known."""
+        other = copy(self)
+        names = replace(self.names, held=held, sold=sold, covariance=covariance)
+        object.__setattr__(other, "names", names)
+        return other
 
-    @property
-    def bound(self) -> Floats:
-        """Return the M bounds of the rows."""
-        return np.array([row.bound for row in self.rows])
+    def remember(self, what: object, find_out: Callable[[], Any]) -> Any:
+        """Return what is found out once and holds whenever these rows do: neither held nor covariance enter it."""
+        if what not in self.told:
+            self.told[what] = find_out()
+        return self.told[what]
+
+    def index(self, kept: npt.NDArray[np.bool_]) -> pd.Index:
+        """Return the symbols of some names as a pandas Index. kept: N."""
+
+        def make() -> pd.Index:
+            chosen = [s for s, keep in zip(self.names.symbols, kept, strict=True) if keep]
+            return pd.Index(chosen, dtype="str")
+
+        found: pd.Index = self.remember(("index", kept.tobytes()), make)
+        return found
 
     def of(self, subject: str) -> tuple[tuple[int, Limit], ...]:
         """Return the limits on a subject, with their numbers."""
@@ -129,7 +152,7 @@ class Region:
 
     def cones(self) -> tuple[tuple[int, float, Floats, Floats], ...]:
         """Return (limit, bound, F, f) for each limit of the form |F w − f| ≤ bound."""
-        if self.names.covariance is None:
+        if self.names.covariance is None or not (self.of("tracking error") or self.of("volatility")):
             return ()
         n = len(self.names)
         found: list[tuple[int, float, Floats, Floats]] = []
@@ -145,7 +168,8 @@ class Region:
 
     def broken(self, weights: Floats, tolerance: float = TOLERANCE) -> tuple[Limit, ...]:
         """Return the limits that weights break by more than a tolerance."""
-        wrong = {row.owner for row in self.rows if row.coefficients @ weights > row.bound + tolerance}
+        over = np.flatnonzero(self.matrix @ weights > self.bound + tolerance)
+        wrong = {self.rows[row].owner for row in over}
         wrong |= {
             number
             for number, bound, f, g in self.cones()
@@ -169,10 +193,27 @@ class Region:
 
     def without(self, *subjects: str) -> Region:
         """Return the region without the limits on some subjects."""
+        if not any(each.subject in subjects for each in self.limits):
+            return self
         return Region(self.names, tuple(each for each in self.limits if each.subject not in subjects))
 
     def most_invested(self) -> float | None:
         """Return how much of the wealth can be placed, None when the limits allow no portfolio."""
+        linear = not (self.cones() or self.turnover or self.of("names") or self.least_position)
+        if not linear:
+            return self._most_by_program()
+        found: float | None = self.remember("most", self._most)
+        return found
+
+    def _most(self) -> float | None:
+        if not len(self.rows) or (self.matrix.min() >= 0 and self.bound.min() >= 0):
+            weights, full = filled(self.matrix, self.bound, 1.0)
+            total = float(weights.sum())
+            if total > 1.0 - 1e-12 or shared_out(self.matrix[full]):
+                return min(total, 1.0)
+        return self._most_by_program()
+
+    def _most_by_program(self) -> float | None:
         found = find(self, goal=lambda n: -np.ones(n))
         return None if found is None else float(min(1.0, found.weights.sum()))
 

@@ -25,6 +25,7 @@ from screener.portfolio.hierarchical import hierarchical_weights
 from screener.portfolio.index_rule import Candidate, IndexReview, index_rule_named, review
 from screener.portfolio.region import Region
 from screener.portfolio.risk_budget import Budget, budgeted, constrained_risk, shares_of
+from screener.risk.nearest import is_positive_definite
 
 Floats = npt.NDArray[np.float64]
 
@@ -64,7 +65,7 @@ class Case:
             where = np.flatnonzero(~np.isfinite(self.covariance).all(axis=0))
             raise UserError(f"the covariance has no number for {', '.join(symbols[each] for each in where)}")
         scale = np.sqrt(np.outer(diagonal, diagonal))
-        if np.linalg.eigvalsh(self.covariance / scale)[0] <= 0:
+        if not is_positive_definite(self.covariance / scale):
             raise UserError(
                 "the covariance is not positive definite: some mix of the names would have no risk"
             )

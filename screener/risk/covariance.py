@@ -13,14 +13,16 @@ from screener.market.panel import PricePanel
 from screener.risk.diagnose import average_correlation, condition_number, effective_bets, volatility_errors
 from screener.risk.estimators import ESTIMATORS, ONE_GRID
 from screener.risk.nearest import is_positive_definite, positive_definite
-from screener.risk.observations import Observations, observe, with_segments
-from screener.risk.synchronise import SYNCHRONISERS, Quotes
+from screener.risk.observations import Floats, Observations, observe, with_segments
+from screener.risk.quotes import Quotes
+from screener.risk.synchronise import SYNCHRONISERS
 
 __all__ = [
     "ESTIMATORS",
     "SYNCHRONISERS",
     "Covariance",
     "CovarianceSettings",
+    "covariance_matrix",
     "estimate_covariance",
     "estimate_panel_covariance",
 ]
@@ -121,6 +123,23 @@ def estimate_panel_covariance(
     such as a name with fewer than `fewest_returns` returns.
     """
     settings = settings or CovarianceSettings()
+    observations, chosen = _observed(Quotes.of(panel, markets, settings.lookback_weeks), settings)
+    return _covariance(observations, settings.estimator, chosen)
+
+
+def covariance_matrix(quotes: Quotes, settings: CovarianceSettings) -> Floats:
+    """Return the n × n matrix of `estimate_panel_covariance`, symbols sorted, without what is said about it.
+
+    quotes: cut from a PriceHistory, which estimates of many dates share. Raises as estimate_panel_covariance does.
+    """
+    observations, _ = _observed(quotes, settings)
+    matrix = positive_definite(ESTIMATORS[settings.estimator](observations))
+    order = np.argsort(np.array(observations.symbols))
+    return matrix[np.ix_(order, order)]
+
+
+def _observed(quotes: Quotes, settings: CovarianceSettings) -> tuple[Observations, str]:
+    """Return the observations of a window and the way they were lined up."""
     _check_word("estimator", settings.estimator, list(ESTIMATORS))
     chosen = settings.synchroniser or ("weekly" if settings.estimator in ONE_GRID else "lead_lag")
     _check_word("synchroniser", chosen, list(SYNCHRONISERS))
@@ -128,7 +147,7 @@ def estimate_panel_covariance(
         raise UserError(
             f"{settings.estimator} counts joint moves, which lead_lag does not have; choose weekly"
         )
-    observations = SYNCHRONISERS[chosen](Quotes.of(panel, markets, settings.lookback_weeks))
+    observations = SYNCHRONISERS[chosen](quotes)
     fewest = min(settings.fewest_returns, max(len(each.ages) for each in observations.blocks))
     few = [
         f"{symbol} has {count:.0f} returns, fewer than {fewest}"
@@ -137,7 +156,7 @@ def estimate_panel_covariance(
     ]
     if few:
         raise ScreenerError(*few)
-    return _covariance(with_segments(observations, settings.segments), settings.estimator, chosen)
+    return with_segments(observations, settings.segments), chosen
 
 
 def _covariance(observations: Observations, estimator: str, synchroniser: str) -> Covariance:

@@ -173,6 +173,8 @@ def problems_of(values: Floats, symbols: list[str]) -> list[str]:
     """
     if not symbols:
         return ["a covariance needs at least one name; none was given"]
+    if _sound(values, symbols):
+        return []
     problems = []
     twice = sorted({each for each in symbols if symbols.count(each) > 1})
     if twice:
@@ -193,6 +195,20 @@ def problems_of(values: Floats, symbols: list[str]) -> list[str]:
         if names:
             problems.append(f"no variance can be estimated for {', '.join(names)}: {fault}")
     return problems + [f"{pair} have the same returns: drop one" for pair in _twins(values, known, symbols)]
+
+
+def _sound(values: Floats, symbols: list[str]) -> bool:
+    """Say of most returns, in little time, that they have no problem."""
+    if len(values) < 2 or len(set(symbols)) < len(symbols):
+        return False
+    known = np.isfinite(values)
+    counts = known.sum(axis=0)
+    if counts.min() < 2 or np.isinf(values).any():
+        return False
+    filled = np.where(known, values, 0.0)
+    newest = values[len(values) - 1 - known[::-1].argmax(axis=0), np.arange(len(symbols))]
+    moves = ((filled != newest) & known).any(axis=0)
+    return bool(moves.all() and (np.diff(np.sort(filled.sum(axis=0))) > 0).all())
 
 
 def _twins(values: Floats, known: Bools, symbols: list[str]) -> list[str]:

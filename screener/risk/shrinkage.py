@@ -26,7 +26,9 @@ def ledoit_wolf(observations: Observations) -> Floats:
     average = ((s / scale).sum() - n) / (n * (n - 1))
     target = average * scale
     np.fill_diagonal(target, variance)
-    cubes = _mean(observations, shared, lambda block: (block.returns * block.returns**2, block.partners))
+    cubes = _mean(
+        observations, shared, lambda block: (block.returns * _squares(block.returns), block.partners)
+    )
     theta = cubes - np.diag(products)[:, None] * s - products * variance[:, None] + variance[:, None] * s
     rho = average * (deviation[None, :] / deviation[:, None]) * theta
     pi = _sampling_variance(observations, shared, products, s)
@@ -98,6 +100,10 @@ def _to_sample(s: Floats, products: Floats) -> Floats:
     return np.outer(root, root)
 
 
+def _squares(values: Floats) -> Floats:
+    return values * values  # quicker than a power
+
+
 def _mean(
     observations: Observations, shared: Floats, term: Callable[[Block], tuple[Floats, Floats]]
 ) -> Floats:
@@ -107,7 +113,7 @@ def _mean(
 
 def _sampling_variance(observations: Observations, shared: Floats, products: Floats, s: Floats) -> Floats:
     """Return N × N, the asymptotic variance of √T times each entry; 0 for pairs that are too thin to tell."""
-    squares = _mean(observations, shared, lambda block: (block.returns**2, block.partners**2))
+    squares = _mean(observations, shared, lambda block: (_squares(block.returns), _squares(block.partners)))
     return symmetric(squares) - 2 * products * s + s**2
 
 

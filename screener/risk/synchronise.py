@@ -8,59 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import pandas as pd
 
 from screener.errors import ScreenerError
-from screener.market.panel import PricePanel
 from screener.market.returns import weekly_returns
-from screener.market.sessions import calendar_of, closing_clock
+from screener.market.sessions import calendar_of
 from screener.risk.observations import Block, Bools, Floats, Indices, Observations, observe, problems_of
+from screener.risk.quotes import Quotes, Side
 
-DAY = 86_400
 WEEKDAYS_PER_YEAR = 365.25 * 5 / 7
 OVERLAP = 5  # sessions of the united calendar in an overlapping return
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Quotes:
-    """What a covariance needs of a panel: N names ordered by calendar, over its last T sessions.
-
-    prices: T × N, as in PricePanel. traded: T × N. mics: N.
-    """
-
-    symbols: tuple[str, ...]
-    mics: tuple[str, ...]
-    sessions: pd.DatetimeIndex
-    prices: Floats
-    traded: Bools
-
-    @staticmethod
-    def of(panel: PricePanel, markets: Mapping[str, str], weeks: int) -> Quotes:
-        """Cut names (symbol → MIC) and weeks from a panel. Raises ScreenerError naming what is missing."""
-        position = {str(symbol): number for number, symbol in enumerate(panel.symbols)}
-        if not markets:
-            raise ScreenerError("a covariance needs at least one name; none was given")
-        if strangers := [each for each in markets if each not in position]:
-            raise ScreenerError(f"the panel has no prices of {', '.join(strangers)}")
-        sessions = panel.sessions
-        if not len(sessions):
-            raise ScreenerError("a covariance needs sessions; the panel has none")
-        oldest = sessions[-1] - pd.Timedelta(weeks=weeks)
-        start = max(int(sessions.searchsorted(oldest, side="right")) - 1, 0)
-        symbols = sorted(markets, key=lambda each: (calendar_of(markets[each]), each))
-        columns = [position[each] for each in symbols]
-        prices = panel.prices.iloc[start:].to_numpy(dtype=float)[:, columns]
-        traded = panel.traded.iloc[start:].to_numpy(dtype=bool)[:, columns] & np.isfinite(prices)
-        mics = tuple(markets[each] for each in symbols)
-        return Quotes(tuple(symbols), mics, sessions[start:], np.ascontiguousarray(prices), traded)
-
-    @property
-    def days(self) -> int:
-        """Return the days from the first session to the last."""
-        return int((self.sessions[-1] - self.sessions[0]).days)
 
 
 def lead_lag(quotes: Quotes) -> Observations:
@@ -74,32 +34,27 @@ def lead_lag(quotes: Quotes) -> Observations:
     Spans count in weekday time, and a year has 260.9 weekdays, so that each exchange is annualised by the
     sessions that it really had.
     """
-    symbols, traded = list(quotes.symbols), quotes.traded
-    returns, first, last = _own_returns(quotes.prices, traded)
+    symbols, returns = list(quotes.symbols), quotes.returns()
     problems = problems_of(returns, symbols)
     if problems:
         raise ScreenerError(*problems)
-    exchanges = _exchanges(quotes)
+    first, last = quotes.span()
     known = np.isfinite(returns)
     counts = known.sum(axis=0).astype(float)
+    exchanges = _exchanges(quotes, (first, last, counts))
     root, begin, end = np.empty(len(symbols)), np.empty(len(symbols)), np.empty(len(symbols))
     for one in exchanges:
         root[one.names] = one.root
         begin[one.names], end[one.names] = one.clock[first[one.names]], one.clock[last[one.names]]
-    deviations = np.where(known, returns - np.nansum(returns, axis=0) / counts, 0.0) * root
-    levels = np.vstack([np.zeros(len(symbols)), np.cumsum(deviations, axis=0)])
-    coming = _coming(levels, traded)
-    history = _History(
-        levels=[np.ascontiguousarray(levels[:, one.names]) for one in exchanges],
-        coming=[np.ascontiguousarray(coming[:, one.names]) for one in exchanges],
-        begin=begin,
-        end=end,
-        root=root,
-    )
+    filled = np.where(known, returns, 0.0)
+    deviations = (filled - known * (filled.sum(axis=0) / counts)) * root
+    levels = np.zeros((len(returns) + 1, len(symbols)))
+    np.cumsum(deviations, axis=0, out=levels[1:])
+    history = _History(levels, _coming(levels, quotes), begin, end, root)
     blocks = [
         _block(one, (rows, columns), (deviations, known), _partners(one, rows, exchanges, history), history)
         for one in exchanges
-        for columns, rows in _sharing(one, traded, first, last)
+        for columns, rows in _sharing(one, quotes)
     ]
     nowhere = np.full(len(symbols), -1, dtype=np.intp)
     span = np.minimum(end[:, None], end) - np.maximum(begin[:, None], begin)
@@ -109,8 +64,7 @@ def lead_lag(quotes: Quotes) -> Observations:
 
 def daily(quotes: Quotes) -> Observations:
     """Pair returns of one date, each over its own sessions, as if all exchanges closed together."""
-    returns, _, _ = _own_returns(quotes.prices, quotes.traded)
-    return observe(pd.DataFrame(returns, columns=list(quotes.symbols)), 252)
+    return observe(pd.DataFrame(quotes.returns(), columns=list(quotes.symbols)), 252)
 
 
 def weekly(quotes: Quotes) -> Observations:
@@ -164,61 +118,87 @@ def _revision(own: Floats, means: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Exchange:
-    """One calendar: which columns are on it, the rows on which it traded, its closes, and √sessions a year."""
+    """One calendar of a window: which columns are on it, the rows on which it traded, its closes, √sessions a year.
 
+    whole: for each of its names, no session missed between its first and last. sides: see PriceHistory.
+    """
+
+    calendar: str
     names: slice
     rows: Indices
     clock: Floats  # T, weekdays passed at each row's close
     root: float
+    whole: Bools
+    sides: Mapping[str, Side]
+    start: int  # row of the history at which the window starts
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _History:
-    """What N names had reached by each row, (T + 1) × n an exchange, and their levels at the next own close."""
+    """What N names had reached by each row, (T + 1) × N, and their levels at the next own close."""
 
-    levels: list[Floats]
-    coming: list[Floats]
+    levels: Floats
+    coming: Floats
     begin: Floats  # N, weekdays passed at the first close
     end: Floats
     root: Floats
 
 
-def _exchanges(quotes: Quotes) -> list[_Exchange]:
-    days = quotes.sessions.to_numpy().astype("datetime64[D]")
-    weekdays = np.busday_count(np.datetime64("1970-01-01"), days)
-    found, start = [], 0
-    for _, group in groupby(quotes.mics, key=calendar_of):
-        names = slice(start, start := start + len(members := list(group)))
-        clock = weekdays + closing_clock(members[0], quotes.sessions) / DAY
-        rows = np.flatnonzero(quotes.traded[:, names].any(axis=1))
+def _exchanges(quotes: Quotes, spans: tuple[Indices, Indices, Floats]) -> list[_Exchange]:
+    """Return the exchanges of a window. spans: N first and last rows traded, and how many returns between them."""
+    first, last, counts = spans
+    traded, calendars = quotes.traded, [quotes.history.calendars[each] for each in quotes.columns]
+    starts = [at for at, each in enumerate(calendars) if not at or each != calendars[at - 1]]
+    is_open = np.logical_or.reduceat(traded, starts, axis=1)
+    passed = np.cumsum(is_open, axis=0)
+    found = []
+    for number, (start, stop) in enumerate(pairwise([*starts, len(calendars)])):
+        names, name = slice(start, stop), calendars[start]
+        clock = quotes.history.clocks[name][quotes.start : quotes.end]
+        rows = np.flatnonzero(is_open[:, number])
         years = (clock[rows[-1]] - clock[rows[0]]) / WEEKDAYS_PER_YEAR
-        found.append(_Exchange(names, rows, clock, float(np.sqrt((len(rows) - 1) / years))))
+        had = passed[:, number]
+        whole = had[last[names]] - had[first[names]] == counts[names]
+        root, sides = float(np.sqrt((len(rows) - 1) / years)), quotes.history.sides[name]
+        found.append(_Exchange(name, names, rows, clock, root, whole, sides, quotes.start))
     return found
 
 
-def _sharing(one: _Exchange, traded: Bools, first: Indices, last: Indices) -> list[tuple[Indices, Indices]]:
+def _sharing(one: _Exchange, quotes: Quotes) -> list[tuple[Indices, Indices]]:
     """Return the names of an exchange whose returns end together, and the rows on which they do, first included.
 
     Names that missed no session between their first and last share one block; any other has its own.
     """
-    rows, names = one.rows[:, None], np.arange(one.names.start, one.names.stop)
-    within = (rows >= first[one.names]) & (rows <= last[one.names])
-    whole = (traded[one.rows, one.names] | ~within).all(axis=0)
-    blocks = [(names[whole], one.rows)] if whole.any() else []
-    return blocks + [
-        (names[[each]], np.flatnonzero(traded[:, names[each]])) for each in np.flatnonzero(~whole)
-    ]
+    names = np.arange(one.names.start, one.names.stop)
+    blocks = [(names[one.whole], one.rows)] if one.whole.any() else []
+    for each in names[~one.whole]:
+        own = quotes.history.traded[quotes.start : quotes.end, quotes.columns[each]]
+        blocks.append((np.array([each]), np.flatnonzero(own)))
+    return blocks
 
 
 def _partners(one: _Exchange, rows: Indices, exchanges: list[_Exchange], history: _History) -> Floats:
     """Return K × N, the sum of each name's deviations whose spans overlap those that end at an exchange's rows."""
-    partners = np.empty((len(rows) - 1, len(history.root)))
-    for other, reached, before in zip(exchanges, history.coming, history.levels, strict=True):
+    groups = [list(group) for _, group in groupby(exchanges, key=lambda each: id(one.sides[each.calendar]))]
+    # whole rows are quicker to move than parts of rows, so the largest group is done on all names
+    groups.sort(key=lambda each: each[0].names.start - each[-1].names.stop)
+    partners = np.zeros((0, len(history.root)))
+    for number, group in enumerate(groups):
+        side = one.sides[group[0].calendar]
+        names = slice(group[0].names.start, group[-1].names.stop)
         # from what a name had reached at its last close at or before the span's start to its first at or after the end
-        start = rows[:-1] + (other.clock <= one.clock)[rows[:-1]]
-        end = rows[1:] + (other.clock < one.clock)[rows[1:]]
-        np.subtract(reached.take(end, axis=0), before.take(start, axis=0), out=partners[:, other.names])
+        start = rows[:-1] + _at(side.no_later, rows[:-1] + one.start)
+        end = rows[1:] + _at(side.before, rows[1:] + one.start)
+        if number:
+            partners[:, names] = history.coming[end, names] - history.levels[start, names]
+        else:
+            partners = history.coming.take(end, axis=0)
+            partners -= history.levels.take(start, axis=0)
     return partners
+
+
+def _at(values: Indices | int, rows: Indices) -> Indices | int:
+    return values if isinstance(values, int) else values[rows]
 
 
 def _block(
@@ -238,32 +218,20 @@ def _block(
     return Block(
         columns=columns,
         ages=(history.end.max() - instants[1:, 0]) / WEEKDAYS_PER_YEAR,
-        returns=deviations.take(rows[1:], axis=0).take(columns, axis=1),
-        alive=known.take(rows[1:], axis=0).take(columns, axis=1).astype(float),
+        returns=deviations.take(columns, axis=1).take(rows[1:], axis=0),
+        alive=known.take(columns, axis=1).take(rows[1:], axis=0).astype(float),
         partners=partners,
         coverage=coverage,
     )
 
 
-def _own_returns(prices: Floats, traded: Bools) -> tuple[Floats, Indices, Indices]:
-    """Return T × N simple returns between a name's own sessions, NaN elsewhere, and its first and last row."""
-    rows = np.arange(len(prices))[:, None]
-    latest = np.maximum.accumulate(np.where(traded, rows, -1), axis=0)
-    previous = np.vstack([np.full(prices.shape[1], -1), latest[:-1]])
-    before = np.take_along_axis(prices, np.maximum(previous, 0), axis=0)
-    returns = np.where(traded & (previous >= 0), prices / before - 1.0, np.nan)
-    some = traded.any(axis=0)
-    first = np.where(some, traded.argmax(axis=0), 0)
-    last = np.where(some, len(prices) - 1 - traded[::-1].argmax(axis=0), 0)
-    return returns, first, last
-
-
-def _coming(levels: Floats, traded: Bools) -> Floats:
+def _coming(levels: Floats, quotes: Quotes) -> Floats:
     """Return (T + 1) × N, each name's level at its first close in row t or after it; at the end, its last."""
-    t = len(traded)
-    rows = np.where(traded, np.arange(1, t + 1)[:, None], t)
-    following = np.minimum.accumulate(rows[::-1], axis=0)[::-1]
-    return np.vstack([np.take_along_axis(levels, following, axis=0), levels[-1]])
+    coming = np.vstack([levels[1:], levels[-1]])
+    shut, column = np.divmod(np.flatnonzero(~quotes.traded), levels.shape[1])
+    following = quotes.history.following[quotes.start + shut, quotes.columns[column]] - quotes.start
+    coming[shut, column] = levels[np.minimum(following + 1, len(levels) - 1), column]
+    return coming
 
 
 Synchroniser = Callable[[Quotes], Observations]

@@ -285,9 +285,11 @@ class Universe:
 
     def members(self, theme: Theme, on: date) -> tuple[Instrument, ...]:
         """Return the theme's instruments that were listed on a date, in symbol order."""
-        return tuple(
-            each for each in self.instruments.values() if theme.rule.matches(each) and each.is_listed(on)
-        )
+        return tuple(each for each in self.belonging(theme) if each.is_listed(on))
+
+    def belonging(self, theme: Theme) -> tuple[Instrument, ...]:
+        """Return the instruments that the theme's rule selects on whatever date, in symbol order."""
+        return tuple(each for each in self.instruments.values() if theme.rule.matches(each))
 
     def elements_of(self, instrument: Instrument) -> tuple[str, ...]:
         """Return the elements an instrument's materials count as, none twice, in the order they are stated."""

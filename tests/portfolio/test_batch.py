@@ -9,12 +9,15 @@ import pytest
 from screener.errors import UserError
 from screener.portfolio.batch import (
     Caps,
+    _equal_risk,
+    _start,
     rolling_equal_risk,
     rolling_hierarchical_risk_parity,
     rolling_inverse_volatility,
     rolling_minimum_variance,
 )
-from screener.portfolio.batch_covariance import Windows, covariances
+from screener.portfolio.batch_covariance import Windows, continued, covariances
+from screener.portfolio.batch_sums import BLOCK, BlockSums
 from screener.portfolio.hierarchical import leaf_orders
 from screener.portfolio.limits import parse_limits
 from screener.portfolio.region import Names, Region
@@ -112,6 +115,100 @@ def test_stacked_covariances_are_the_single_ones(gaps: bool, shrink: bool) -> No
     assert seen == len(windows.ends)
 
 
+@pytest.mark.parametrize("shrink", [False, True])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_windows_of_different_lengths_are_the_single_ones(gaps: bool, shrink: bool) -> None:
+    returns, ends = returns_of(gaps), np.arange(LENGTH, ROWS + 1, 37)
+    starts = ends - LENGTH + np.arange(len(ends)) % 7
+    windows = Windows(returns, ends, LENGTH, 40, starts)
+    for part, matrix, taking_part in covariances(windows, shrink):
+        for row, (first, end) in enumerate(zip(starts[part], ends[part], strict=True)):
+            kept = np.flatnonzero(taking_part[row])
+            window = pd.DataFrame(returns[first:end][:, kept], columns=[f"S{each:02d}" for each in kept])
+            expected = estimate_covariance(window, "ledoit_wolf" if shrink else "sample", 1).matrix.to_numpy()
+            got = matrix[row][np.ix_(kept, kept)]
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * expected.max())
+
+
+@pytest.mark.parametrize("shrink", [False, True])
+def test_who_stops_moving_disturbs_nobody(shrink: bool) -> None:
+    returns = returns_of(False)
+    returns[300:, 7] = 0.0
+    kept = np.delete(np.arange(NAMES), 7)
+    windows = Windows(returns, np.array([ROWS]), LENGTH, 40)
+    ((_, matrix, taking_part),) = covariances(windows, shrink)
+    ((_, without, _),) = covariances(Windows(returns[:, kept], np.array([ROWS]), LENGTH, 40), shrink)
+    assert taking_part[0].tolist() == [each != 7 for each in range(NAMES)]
+    np.testing.assert_allclose(matrix[0][np.ix_(kept, kept)], without[0], rtol=1e-10, atol=0)
+    assert matrix[0, 7, 7] == 1.0 and not matrix[0, 7, kept].any()
+
+
+def test_later_rows_and_other_windows_change_no_bit_of_a_window() -> None:
+    returns, ends = returns_of(False), np.arange(LENGTH, ROWS + 1, 20)
+    for kernel in (rolling_inverse_volatility, rolling_equal_risk):
+        many = kernel(Windows(returns, ends, LENGTH, 40))
+        for row in (0, 7, len(ends) - 1):
+            alone = kernel(Windows(returns[: ends[row]], ends[row : row + 1], LENGTH, 40))
+            assert (alone[0] == many[row]).all()
+
+
+def test_sums_over_blocks_are_sums_over_rows() -> None:
+    rng = np.random.default_rng(4)
+    left, right = rng.normal(size=(101, 3)), rng.normal(size=(101, 2))
+    ends = np.array([5, BLOCK, 40, 101])
+    starts = np.array([0, 3, 39, 2 * BLOCK])
+    found = BlockSums.of(left, right).between(starts, ends)
+    for row, (first, end) in enumerate(zip(starts, ends, strict=True)):
+        np.testing.assert_allclose(found[row], left[first:end].T @ right[first:end], rtol=0, atol=1e-12)
+
+
+def simulated(names: int, seed: int) -> tuple[Floats, Floats]:
+    """Return 252 days of a market and noise, and the true correlations."""
+    rng = np.random.default_rng(seed)
+    beta = rng.uniform(0.3, 1.5, names)
+    sigma = rng.uniform(0.8, 2.0, names)
+    values = rng.normal(0, 1, (252, 1)) * beta + rng.normal(0, 1, (252, names)) * sigma
+    covariance = np.outer(beta, beta) + np.diag(sigma**2)
+    deviation = np.sqrt(np.diag(covariance))
+    return 0.01 * values, covariance / np.outer(deviation, deviation)
+
+
+def test_continued_histories_without_gaps_have_the_sample_correlations() -> None:
+    values, _ = simulated(20, 1)
+    factor = continued(values, 60)
+    correlation = factor.z.T @ factor.z + np.diag(factor.alone)
+    np.testing.assert_allclose(correlation, np.corrcoef(values.T), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(factor.deviation, values.std(axis=0, ddof=1), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_continued_histories_are_definite_and_nearer_the_truth_than_repaired_pairs(seed: int) -> None:
+    values, truth = simulated(100, seed)
+    values[np.random.default_rng(seed).random(values.shape) < 0.01] = np.nan
+    for column in range(0, 100, 3):
+        values[: 2 * column - 20 if column > 10 else 0, column] = np.nan  # 252 days down to 74
+    factor = continued(values, 60)
+    correlation = factor.z.T @ factor.z + np.diag(factor.alone)
+    np.testing.assert_allclose(np.diag(correlation), 1.0, atol=1e-12)
+    assert np.linalg.eigvalsh(correlation)[0] > -1e-12
+    known = np.nanstd(values, axis=0, ddof=1)
+    np.testing.assert_allclose(factor.deviation, known, rtol=1e-12)
+    pairs = estimate_covariance(pd.DataFrame(values, columns=[f"S{n:03d}" for n in range(100)]), "sample", 1)
+    paired = pairs.matrix.to_numpy() / np.outer(known, known)
+    assert np.linalg.norm(correlation - truth) < np.linalg.norm(paired - truth)
+
+
+def test_many_names_with_gaps_carry_equal_risk_of_their_continued_covariance() -> None:
+    values, _ = simulated(80, 3)
+    values[:100, 5] = np.nan
+    values[:, 9] = 0.0
+    weights = rolling_equal_risk(Windows(values, np.array([252]), 252, 60))[0]
+    ((_, matrix, taking_part),) = covariances(Windows(values, np.array([252]), 252, 60))
+    risk = weights * (matrix[0] @ weights)
+    assert weights[9] == 0.0 and not taking_part[0, 9]
+    np.testing.assert_allclose(risk[taking_part[0]] / risk.sum(), 1 / 79, rtol=1e-8)
+
+
 def test_shrinking_changes_something() -> None:
     windows = windows_of(False)
     plain = np.concatenate([matrix for _, matrix, _ in covariances(windows)])
@@ -166,3 +263,15 @@ def test_a_window_in_which_nobody_takes_part_holds_nothing() -> None:
     returns[:200] = np.nan
     weights = rolling_inverse_volatility(Windows(returns, np.array([LENGTH, 600]), LENGTH, 40))
     assert weights[0].sum() == 0 and weights[1].sum() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equal_risk_is_found_far_from_equal_correlations(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    loadings = rng.normal(0, 1, (40, 15, 2)) * rng.choice([0.05, 1.0, 5.0], (40, 1, 1))
+    matrix = loadings @ loadings.transpose(0, 2, 1) + np.eye(15) * rng.uniform(1e-3, 1, (40, 1, 15))
+    deviation = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
+    correlation = matrix / (deviation[:, :, None] * deviation[:, None, :])
+    x = _equal_risk(correlation, _start(correlation))
+    assert (x > 0).all()
+    np.testing.assert_allclose(x * (correlation @ x[:, :, None])[:, :, 0], 1.0, rtol=1e-9)

@@ -209,4 +209,18 @@ def test_limits_on_risk_are_judged_as_a_cone_solver_does(seed: int) -> None:
         for fewer in combinations(conflict.limits, len(conflict.limits) - 1):
             assert holds(fewer)
         swaps = {id(old): new for old, new in conflict.relaxed}
-        assert holds([swaps.get(id(each), each) for each in limits])
+        offered = [swaps.get(id(each), each) for each in limits]
+        assert holds(offered)
+        prices = [1.0 / max(each.bound, 0.01) for each in limits]
+        w, r = cp.Variable(n, nonneg=True), cp.Variable(len(limits), nonneg=True)
+        region = Region(names, limits)
+        rows = [row.coefficients @ w <= row.bound + row.slope * r[row.owner] for row in region.rows]
+        cones = [cp.norm(f @ w - g) <= bound + r[number] for number, bound, f, g in region.cones()]
+        least = cp.Problem(cp.Minimize(np.array(prices) @ r), [cp.sum(w) <= 1, *rows, *cones])
+        least.solve(solver=cp.CLARABEL)
+        cost = sum(
+            price * abs(new.bound - old.bound)
+            for price, old, new in zip(prices, limits, offered, strict=True)
+        )
+        # bounds are offered to four digits, rounded outward
+        assert least.value - 1e-6 <= cost <= least.value + 2e-3 * len(limits)
