@@ -20,6 +20,7 @@ Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Group = Indices | slice
 ROUNDING = 1e-13  # of wealth; cash that is missing by less is not missing
+MOST_IMPACT = 0.5  # of an order's value: the square root law is not meant for orders of many days' volume
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -334,7 +335,8 @@ class _Terms(NamedTuple):
 def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> tuple[Floats, Floats]:
     """Return V × K values to trade and their costs, such that trading pays for itself.
 
-    W + cost(target·W − current) = wealth: the left side is increasing and convex in W, so Newton from above ends on it.
+    W + cost(target·W − current) = wealth: the left side is increasing, and convex in W short of MOST_IMPACT, so Newton
+    from above ends on it; beyond, it may stop a little below, which leaves cash.
     """
     after = wealth
     for _ in range(50):
@@ -345,7 +347,8 @@ def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> 
             break
         rate = np.where(change > 0, terms.buy, -terms.sell)
         if terms.impact is not None:
-            rate = rate + 1.5 * terms.impact * np.sqrt(np.abs(change)) * np.sign(change)
+            share = terms.impact * np.sqrt(np.abs(change))
+            rate = rate + np.where(share < MOST_IMPACT, 1.5 * share, MOST_IMPACT) * np.sign(change)
         after = after - np.maximum(excess, 0.0) / (1.0 + _total(target * rate))
     return change, cost
 

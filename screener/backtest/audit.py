@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from screener.market.panel import PricePanel
+from screener.market.panel import PricePanel, Quotes
 
+Floats = npt.NDArray[np.float64]
 CUTS = 10
 SILENCED, WOKEN = 0.3, 0.3  # shares of later sessions that lose or gain a trade
 # weights, indexed by the dates of the decisions, N symbols; and wealth, indexed by sessions
@@ -78,7 +80,8 @@ def scrambled(panel: PricePanel, row: int, rng: np.random.Generator) -> PricePan
     """Return the panel with every session after a row changed: prices, volumes, and which names trade.
 
     Prices walk at random with a daily deviation of 20 %. Some sessions lose their trade, and then the last price is
-    kept; others gain one where there is a price. What has no price gets none.
+    kept; others gain one where there is a price. What has no price gets none. Opens and exchange rates move as well,
+    and later dividends and splits never happened.
     """
     later = np.arange(len(panel.sessions))[:, None] > row
     shape = panel.prices.shape
@@ -105,6 +108,17 @@ def scrambled(panel: PricePanel, row: int, rng: np.random.Generator) -> PricePan
         close=kept(panel.close),
         traded=pd.DataFrame(traded, index, columns),
         value_traded=pd.DataFrame(value, index, columns),
+        quotes=None if panel.quotes is None else _scrambled_quotes(panel.quotes, factor, panel.sessions[row]),
+    )
+
+
+def _scrambled_quotes(quotes: Quotes, factor: Floats, cut: pd.Timestamp) -> Quotes:
+    drift = np.asarray(factor.mean(axis=1))[:, None]
+    return replace(
+        quotes,
+        open=quotes.open * factor,
+        rates=quotes.rates * drift,
+        actions=quotes.actions[quotes.actions["session"] <= cut],
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.account import Account, Rates, Tape, Variant, run_account
+from screener.backtest.account import MOST_IMPACT, Account, Rates, Tape, Variant, run_account
 from screener.backtest.tape import Terms, make_rates, make_tape
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance, WeightSchedule
@@ -252,7 +252,7 @@ def _by_kind(
     impact = np.zeros_like(cost)
     if rates.impact is not None:
         at = np.array([rates.row_of[int(row)] for row in rows])
-        impact = rates.impact[at, numbers] * size**1.5
+        impact = np.minimum(rates.impact[at, numbers] * np.sqrt(size), MOST_IMPACT) * size
     parts = {
         "commission": size * costs.commission_bps / 1e4,
         "currency": size * np.where(foreign, costs.currency_bps, 0.0) / 1e4,

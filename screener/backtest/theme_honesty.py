@@ -32,7 +32,7 @@ from screener.backtest.overfitting import (
 from screener.backtest.performance import simple_returns
 from screener.backtest.placebo import Placebo, PlaceboSettings, placebo_themes, with_recoveries
 from screener.backtest.schedule import parse_schedule
-from screener.backtest.theme import BacktestSettings, ThemeResult, rebalanced_later, walk_theme
+from screener.backtest.theme import BacktestSettings, ThemeResult, rebalanced_later
 from screener.backtest.validity import search_of
 from screener.market.load import Market
 from screener.market.panel import PricePanel
@@ -102,7 +102,7 @@ def audit_theme(
     """Return whether any decision or wealth of a theme's backtest changes when everything after a date does."""
 
     def run(panel: PricePanel) -> tuple[pd.DataFrame, pd.Series]:
-        found = walk_theme(replace(market, panel=panel), theme, settings, build).backtest
+        found = rebalanced_later(replace(market, panel=panel), theme, settings, build, 0)
         if found is None:
             raise ValueError("there is no backtest to audit")
         weights = pd.DataFrame(
