@@ -12,14 +12,14 @@ from datetime import date
 from typing import TypeAlias
 
 # How a cell is written. change: signed percent, coloured by sign. share: percent. ratio: two decimals.
-# correlation: one decimal, coloured. written: a number already written. spark: floats drawn small.
-# bars: two fractions drawn as bars.
+# correlation: one decimal, coloured. shift: a change of weight, signed, not coloured. written: a number already
+# written. spark: floats drawn small. bars: two fractions drawn as bars. strip: 1 or 0 a week, drawn as a band.
 KINDS = (
     "text", "name", "tag", "change", "share", "ratio", "correlation",
-    "written", "count", "price", "money", "date", "spark", "bars",
+    "shift", "written", "count", "price", "money", "date", "spark", "bars", "strip",
 )  # fmt: skip
 TEXTUAL = frozenset({"text", "name", "tag"})
-DRAWN = frozenset({"spark", "bars"})  # left out where nothing can be drawn
+DRAWN = frozenset({"spark", "bars", "strip"})  # left out where nothing can be drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,15 @@ class Group:
     right: tuple[Block, ...] = ()
 
 
-Block: TypeAlias = Table | Ribbon | LineChart | Paragraph | Listing | Facts | Details | Group
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Blocks beside each other where there is room, left before right where there is not."""
+
+    left: tuple[Block, ...]
+    right: tuple[Block, ...]
+
+
+Block: TypeAlias = Table | Pair | Ribbon | LineChart | Paragraph | Listing | Facts | Details | Group
 
 
 @dataclass(frozen=True, slots=True)

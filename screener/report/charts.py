@@ -8,13 +8,13 @@ relative, which makes a five-year line about a kilobyte.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 BOX = 1000
-SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 100, 28, 26
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 84, 24, 26  # the size in pixels that style.css gives them
 LEVELS = 8  # steps of colour on each side of zero
 LOG_FROM = 4.0  # a line that spans this ratio is read better on a log scale
 
@@ -75,8 +75,8 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if rough <= m * power * (1 + 1e-12))
 
 
-def year_ticks(first: date, last: date, points: int) -> list[Tick]:
-    """Return where years begin among weekly points; months instead when the span is short."""
+def year_ticks(first: date, last: date, points: int, month: Callable[[date], str] = "{:%Y-%m}".format) -> list[Tick]:
+    """Return where years begin among weekly points; months, written by `month`, when the span is short."""
     weeks = [min(first + timedelta(weeks=each), last) for each in range(points)]
     by_month = points <= 70
     ticks: list[Tick] = []
@@ -84,7 +84,7 @@ def year_ticks(first: date, last: date, points: int) -> list[Tick]:
         before, here = weeks[position - 1], weeks[position]
         turned = here.month != before.month and here.month % 3 == 1 if by_month else here.year != before.year
         if turned:
-            label = f"{here.year}-{here.month:02d}" if by_month else str(here.year)
+            label = month(here) if by_month else str(here.year)
             ticks.append(Tick(position / (points - 1), label))
     return [each for each in ticks if each.share <= 0.97]
 
@@ -122,6 +122,17 @@ def sparkline(values: Sequence[float]) -> str:
     if sum(math.isfinite(each) for each in shown) < 2:
         return ""
     return path(shown, axis_over(shown), SPARK_WIDTH, SPARK_HEIGHT)
+
+
+def strip(marks: Sequence[float]) -> str:
+    """Return the path of a band: a stroke over each run of weeks that are marked."""
+    commands, position = [], 0
+    for marked, run in groupby(marks, bool):
+        length = len(list(run))
+        if marked:
+            commands.append(f"M{position} .5h{length}")
+        position += length
+    return "".join(commands)
 
 
 def level(value: float | None, scale: float) -> int:

@@ -14,7 +14,7 @@ from screener.report.sections.chain import stages_of
 from screener.report.sections.screen import screen_label
 from screener.report.sections.versus import ahead_of_benchmark
 from screener.report.standing import data_banner, standing_of
-from screener.report.words import UNKNOWN, change, instant, is_known, long_day, percent, wording
+from screener.report.words import UNKNOWN, change, is_known, percent, wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +31,11 @@ def masthead(inputs: WeeklyInputs) -> Masthead:
     if run.synthetic:
         footer.append(say("page.synthetic_footer"))
     footer.append(
-        say("page.made_by", version=run.version, universe=inputs.universe.key, at=instant(run.generated_at))
+        say("page.made_by", version=run.version, universe=inputs.universe.key, at=say.instant(run.generated_at))
     )
     return Masthead(
         kicker=say(
-            "page.kicker", year=year, week=f"{week:02d}", day=long_day(run.as_of), currency=run.base_currency
+            "page.kicker", year=year, week=f"{week:02d}", day=say.long_day(run.as_of), currency=run.base_currency
         ),
         title=inputs.universe.label_ja if inputs.language == "ja" else inputs.universe.label,
         synthetic_banner=say("banner.synthetic") if run.synthetic else "",
@@ -72,7 +72,7 @@ def headline(inputs: WeeklyInputs) -> str:
         result, gained = leading
         label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
         sentences.append(say("headline.theme", theme=label, change=change(gained)))
-    return " ".join(sentences)
+    return say.joined(sentences)
 
 
 def key_points(inputs: WeeklyInputs) -> tuple[KeyPoint, ...]:

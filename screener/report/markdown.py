@@ -17,6 +17,7 @@ from screener.report.blocks import (
     LineChart,
     Listing,
     Name,
+    Pair,
     Paragraph,
     Ribbon,
     Section,
@@ -84,6 +85,8 @@ def _block(block: Block, say: Wording) -> list[str]:
                 "",
                 *(line for each in block.blocks for line in _block(each, say)),
             ]
+        case Pair():
+            return [line for each in (*block.left, *block.right) for line in _block(each, say)]
         case Group():
             inner = [line for each in (*block.left, *block.right) for line in _block(each, say)]
             return [f"### {safe(block.title)}", "", safe(block.lead), "", *inner]
@@ -115,7 +118,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(value: Cell, kind: str, say: Wording, strong: bool = False) -> str:
-    text = safe(cell_text(value, kind))
+    text = safe(cell_text(value, kind, say))
     if isinstance(value, Name) and value.mark:
         return f"{text} ({safe(say('mark.' + value.mark.replace(' ', '_')))})"
     return f"**{text}**" if strong and text and text != UNKNOWN else text

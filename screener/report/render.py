@@ -49,13 +49,14 @@ def render_html(report: WeeklyReport) -> str:
         script=Markup(script),
         textual=TEXTUAL,
         kind_of=lambda block: type(block).__name__,
-        cell_text=cell_text,
+        cell_text=lambda value, kind: cell_text(value, kind, say),
         change=change,
         percent=percent,
         heat=_heat,
         pct=_position,
         mark=lambda each: say("mark." + each.replace(" ", "_")),
         spark=_Sparks().drawn,
+        strip=_strip,
         chart_view=lambda chart: _chart(chart, report.language),
     )
 
@@ -191,7 +192,13 @@ class _Sparks:
         else:
             self.drawn_before[line] = f"s{len(self.drawn_before)}"
             inner = f'<path id={self.drawn_before[line]} d="{line}"/>'
-        return Markup(f'<svg class=s viewBox="0 -1 100 30" aria-hidden=true>{inner}</svg>')
+        return Markup(f'<svg class=s>{inner}</svg>')
+
+
+def _strip(marks: Sequence[float]) -> Markup:
+    """Return a band with a mark for every week that is 1; as wide as there are weeks."""
+    runs = charts.strip(marks)
+    return Markup(f'<svg class=h viewBox="0 0 {len(marks)} 1" preserveAspectRatio=none><path d="{runs}"/></svg>')
 
 
 def _position(share: float, digits: int = 1) -> str:

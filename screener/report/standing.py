@@ -11,7 +11,7 @@ from screener.errors import ScreenerError
 from screener.market.panel import SymbolState
 from screener.market.sessions import city_of
 from screener.report.blocks import Name
-from screener.report.words import Wording, day
+from screener.report.words import Wording, wording
 from screener.universe.model import Instrument
 
 if TYPE_CHECKING:
@@ -72,6 +72,22 @@ def label_of(each: Instrument, language: str) -> str:
     return each.name_ja if language == "ja" and each.name_ja else each.name
 
 
+def told(inputs: WeeklyInputs, text: str) -> str:
+    """Return a sentence of a lower layer in the language of the report, keys replaced by their labels."""
+    if inputs.language == "en":
+        return text
+    universe = inputs.universe
+    keyed = (*universe.segments.values(), *universe.themes.values(), *universe.screens.values())
+    labels = tuple((each.key, each.label_ja) for each in keyed)
+    events = tuple((f'"{each.title}"', f"「{each.title_ja}」") for each in universe.events if each.title_ja)
+    return wording(inputs.language).retell(text, labels + events)
+
+
+def method_label(method: str, say: Wording) -> str:
+    """Return what a reader calls a method of weighting."""
+    return say.retell(method.replace("_", " "))
+
+
 def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     """Return the sentences about stale, missing and failed prices, "" when every price is fresh."""
     standing = standing_of(inputs)
@@ -92,7 +108,7 @@ def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
         sentences.append(say("banner.missing_names", names=say.listed(_some(standing.missing, say))))
     if standing.failed:
         sentences.append(say("banner.failed_names", names=say.listed(_some(standing.failed, say))))
-    return " ".join(sentences)
+    return say.joined(sentences)
 
 
 def stale_by_city(inputs: WeeklyInputs, say: Wording) -> list[str]:
@@ -104,9 +120,9 @@ def stale_by_city(inputs: WeeklyInputs, say: Wording) -> list[str]:
     return [
         say(
             "banner.city",
-            city=city,
+            city=say.retell(city),
             n=len(states),
-            last=day(_newest(states)),
+            last=say.prose_day(_newest(states)),
             names=say.listed(_some([each.symbol for each in states], say)),
         )
         for city, states in sorted(by_city.items(), key=lambda each: (-len(each[1]), each[0]))

@@ -94,7 +94,7 @@ def test_a_log_scale_is_wanted_when_a_line_quadruples() -> None:
 
 def test_a_sparkline_needs_two_values_and_keeps_the_last_26() -> None:
     assert sparkline([1.0, NAN]) == ""
-    assert sparkline([1.0, 2.0]) == "M0 27l100-26"
+    assert sparkline([1.0, 2.0]) == "M0 23l84-22"
     assert len(points(sparkline([float(each) for each in range(80)]))) == 26
 
 

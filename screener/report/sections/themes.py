@@ -28,8 +28,8 @@ from screener.report.blocks import (
 from screener.report.charts import wants_log
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
-from screener.report.standing import named
-from screener.report.words import Wording, cell_text, day, number, percent, wording
+from screener.report.standing import method_label, named, told
+from screener.report.words import Wording, cell_text, number, percent, wording
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
@@ -73,7 +73,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     left: list[Block] = []
     if len(result.rebalance.weights):
         left.append(_holdings(inputs, result, say))
-    left.append(_limits(result, say))
+    left.append(_limits(inputs, result, say))
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
@@ -82,7 +82,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
     if result.note:
-        right.append(Paragraph(result.note, "warning"))
+        right.append(Paragraph(told(inputs, result.note), "warning"))
     label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
     return Group(f"theme-{result.theme.key}", label, _finding(result, say), tuple(left), tuple(right))
 
@@ -124,7 +124,9 @@ def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
     )
     return Table(
         title=say(
-            "themes.weights_title", method=rebalance.method.replace("_", " "), day=day(rebalance.decided_on)
+            "themes.weights_title",
+            method=method_label(rebalance.method, say),
+            day=say.prose_day(rebalance.decided_on),
         ),
         columns=(
             Column(say("column.name"), "name"),
@@ -139,10 +141,10 @@ def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
     )
 
 
-def _limits(result: ThemeResult, say: Wording) -> Block:
+def _limits(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Block:
     if not result.rebalance.limits_bound:
         return Paragraph(say("themes.no_limits", cap=percent(result.theme.max_weight, 0)), "note")
-    return Listing(say("themes.limits"), result.rebalance.limits_bound)
+    return Listing(say("themes.limits"), tuple(told(inputs, each) for each in result.rebalance.limits_bound))
 
 
 def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[Block, ...]:
@@ -152,7 +154,7 @@ def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[
     table = Table(
         title="",
         columns=(Column(say("column.name"), "name"), Column(say("column.why"), "text")),
-        groups=(Rows(tuple((named(inputs, symbol), why) for symbol, why in rejected)),),
+        groups=(Rows(tuple((named(inputs, symbol), told(inputs, why)) for symbol, why in rejected)),),
     )
     return (Details(say.count("themes.rejected", len(rejected)), (table,)),)
 
@@ -170,7 +172,7 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
     else:
         days = (pd.Timestamp(last) - weeks[0]).days or 1
         shaded = min(max((pd.Timestamp(known_from) - weeks[0]).days / days, 0.0), 1.0)
-        label = say("chart.hindsight", day=day(known_from)) if shaded else ""
+        label = say("chart.hindsight", day=say.prose_day(known_from)) if shaded else ""
     title = say("chart.growth", currency=inputs.panel.base_currency, costs=f"{run.cost_bps:g}")
     return LineChart(
         title=title,
@@ -199,10 +201,10 @@ def _statistics(result: ThemeResult, say: Wording) -> Table:
         values = [math.nan if each is None else float(getattr(each, key)) for each in (own, other)]
         if key in RELATIVE:
             values[1] = math.nan
-        rows.append((say(f"statistic.{key}"), *(_written(each, kind) for each in values)))
+        rows.append((say(f"statistic.{key}"), *(_written(each, kind, say) for each in values)))
     title = say("themes.statistics_empty")
     if own is not None:
-        title = say("themes.statistics", first=day(own.start), last=day(own.end))
+        title = say("themes.statistics", first=say.prose_day(own.start), last=say.prose_day(own.end))
     columns = (
         Column(say("column.statistic"), "text"),
         Column(say("chart.theme"), "written"),
@@ -244,9 +246,9 @@ def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:
     known = result.theme.known_from
     if own is not None and (known is None or own.start < known):
         sentences.append(say("trust.hindsight"))
-    return " ".join(sentences)
+    return say.joined(sentences)
 
 
-def _written(value: float, kind: str) -> str:
+def _written(value: float, kind: str, say: Wording) -> str:
     """Write a statistic; a column that mixes kinds holds text."""
-    return cell_text(value, kind)
+    return cell_text(value, kind, say)

@@ -9,7 +9,7 @@ from screener.report.blocks import Block, Cell, Column, Name, Paragraph, Rows, S
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import HORIZONS, wealth_returns, weekly
 from screener.report.standing import label_of, mark_of
-from screener.report.words import Wording, day, wording
+from screener.report.words import Wording, wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,5 +119,6 @@ def _hindsight(say: Wording, tested: list[ThemeResult]) -> tuple[Block, ...]:
     dates = sorted({each.theme.known_from for each in tested if each.theme.known_from is not None})
     if not dates:
         return (Paragraph(say("record.hindsight_all"), "note"),)
-    span = day(dates[0]) if len(dates) == 1 else say("record.span", first=day(dates[0]), last=day(dates[-1]))
+    first, last = say.prose_day(dates[0]), say.prose_day(dates[-1])
+    span = first if len(dates) == 1 else say("record.span", first=first, last=last)
     return (Paragraph(say("record.hindsight", span=span), "note"),)

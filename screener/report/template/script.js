@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  const root = document.documentElement, said = document.body.dataset;
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
   const make = (tag, properties, parent) => {
     const node = Object.assign(document.createElement(tag), properties);
@@ -7,9 +8,8 @@
     return node;
   };
 
-  addEventListener("load", () => requestAnimationFrame(() => document.documentElement.classList.add("loaded")));
+  addEventListener("load", () => requestAnimationFrame(() => root.classList.add("loaded")));
   document.getElementById("theme").onclick = () => {
-    const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
   };
@@ -19,7 +19,7 @@
   const value = (row, column) => {
     const text = row.cells[column].textContent.trim();
     if (text === "" || text === "\u2014") return null;
-    const number = Number(text.replace("\u2212", "-").replace(/[+,%]/g, ""));
+    const number = Number(text.replace("\u2212", "-").replace(/[+,%]/g, "").replace("万", "e4").replace("億", "e8"));
     return Number.isNaN(number) ? text.toLowerCase() : number;
   };
   const sort = (table, column, sign) => {
@@ -113,7 +113,7 @@
       return node;
     };
     const span = Math.round((new Date(last) - new Date(first)) / WEEK + 0.49);
-    const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10);
+    const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10).replace(/-/g, said.dash || "-");
     const axis = axisOf(+low, +high, "logscale" in figure.dataset);
     const paths = all("svg svg path", plot);
     const lines = paths.map((path) => decode(path.getAttribute("d"), axis).map(([x, v]) => [Math.round(x * span), v]));
@@ -165,18 +165,18 @@
     const bar = make("span", { className: "ranges" });
     caption.prepend(bar);
     const press = (chosen, buttons) => buttons.forEach((each) => each.setAttribute("aria-pressed", each === chosen));
-    const ranges = [[1, "1Y"], [3, "3Y"], [0, document.body.dataset.all]].filter(([years]) => years * 52 < span - 8).map(([years, textContent]) => {
+    const ranges = [1, 3, 0].map((n) => [n, n ? n + said.year : said.all]).filter(([years]) => years * 52 < span - 8).map(([years, textContent]) => {
       const button = make("button", { type: "button", textContent }, bar);
       button.onclick = () => { from = years ? span - years * 52 : 0; press(button, ranges); draw(); };
       return button;
     });
     press(ranges.at(-1), ranges);
-    const scaled = make("button", { type: "button", textContent: document.body.dataset.log }, bar);
+    const scaled = make("button", { type: "button", textContent: said.log }, bar);
     scaled.setAttribute("aria-pressed", log);
     scaled.onclick = () => {
       log = !log;
       scaled.setAttribute("aria-pressed", log);
-      named.textContent = document.body.dataset.scales.split("|")[+log];
+      named.textContent = said.scales.split("|")[+log];
       draw();
     };
 
@@ -193,7 +193,7 @@
         const hit = line.find(([at]) => at === index);
         return paths[i].dataset.name + " " + (hit ? hit[1].toFixed(1) : "\u2014");
       });
-      readout.textContent = document.body.dataset.week + " " + weekOf(index) + ": " + parts.join(", ");
+      readout.textContent = said.week + " " + weekOf(index) + ": " + parts.join(", ");
     };
     const point = (event) => {
       const box = plot.getBoundingClientRect();
