@@ -6,7 +6,7 @@ table becomes HTML, Markdown and (in tables.py) CSV without a number being compu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
@@ -50,10 +50,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows under an optional heading row that has a cell for every column."""
+    """Rows under an optional heading row that has a cell for every column. `key`: what links may point at."""
 
     rows: tuple[tuple[Cell, ...], ...]
     heading: tuple[Cell, ...] | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,22 @@ class Stage:
 
     key: str
     label: str
-    week: float
-    quarter: float
+    returns: Mapping[str, float]  # by horizon, such as week, month, year
     china_share: float | None
     china_year: int | None
+    up: int  # names that rose in the week
     priced: int  # names with a return over the week
     names: int
+
+    @property
+    def week(self) -> float:
+        """Return the mean return of the week."""
+        return self.returns["week"]
+
+    @property
+    def quarter(self) -> float:
+        """Return the mean return of three months."""
+        return self.returns["quarter"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The geometry of charts: values become path strings and tick positions. No HTML, no colours.
 
-Paths live in a box of BOX × BOX units that the page stretches over any width; strokes do not scale and
+Paths live in a box of BOX × HEIGHT units that the page stretches over any width; strokes do not scale and
 labels are text at percentages, so nothing is ever blurred or clipped. Coordinates are whole numbers and
 relative, which makes a five-year line about a kilobyte.
 """
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby, pairwise
 
-BOX = 1000
+BOX = 1000  # width
+HEIGHT, FALL_HEIGHT = 500, 160  # twice the pixels that style.css gives a chart and the drawdown under it
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 84, 24, 26  # the size in pixels that style.css gives them
+STRIP_WEEK = 5  # pixels, as style.css draws it
 LEVELS = 8  # steps of colour on each side of zero
 LOG_FROM = 4.0  # a line that spans this ratio is read better on a log scale
 
@@ -89,7 +91,7 @@ def year_ticks(first: date, last: date, points: int, month: Callable[[date], str
     return [each for each in ticks if each.share <= 0.97]
 
 
-def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = BOX) -> str:
+def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = HEIGHT) -> str:
     """Return the path of a line through evenly spaced values; a NaN lifts the pen."""
     commands: list[str] = []
     here: tuple[int, int] | None = None
@@ -112,7 +114,7 @@ def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = BO
 def area(values: Sequence[float], axis: Axis) -> str:
     """Return the closed path between values and the top of the scale, for drawdowns; NaN counts as none."""
     filled = [each if math.isfinite(each) else axis.high for each in values]
-    line = path(filled, axis)
+    line = path(filled, axis, height=FALL_HEIGHT)
     return f"{line}L{BOX} 0L0 0z" if len(filled) > 1 else ""
 
 
@@ -125,12 +127,12 @@ def sparkline(values: Sequence[float]) -> str:
 
 
 def strip(marks: Sequence[float]) -> str:
-    """Return the path of a band: a stroke over each run of weeks that are marked."""
+    """Return the path of a band STRIP_WEEK units a week: a stroke over each run of weeks that are marked."""
     commands, position = [], 0
     for marked, run in groupby(marks, bool):
         length = len(list(run))
         if marked:
-            commands.append(f"M{position} .5h{length}")
+            commands.append(f"M{STRIP_WEEK * position} 5h{STRIP_WEEK * length}")
         position += length
     return "".join(commands)
 

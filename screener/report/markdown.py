@@ -129,11 +129,12 @@ def _ribbon(ribbon: Ribbon, say: Wording) -> list[str]:
     for stage in ribbon.stages:
         parts = [
             f"**{safe(stage.label)}** {change(stage.week)}",
-            say("chain.quarter", change=change(stage.quarter)),
+            say("chain.month", change=change(stage.returns["month"])),
+            say("chain.year", change=change(stage.returns["year"])),
         ]
         if stage.china_share is not None:
             parts.append(say("chain.china", share=percent(stage.china_share, 0)))
-        parts.append(say("chain.names", priced=stage.priced, names=stage.names))
+        parts.append(say("chain.names", up=stage.up, priced=stage.priced, names=stage.names))
         lines.append(f"- {', '.join(parts)}")
     return [*lines, "", safe(ribbon.note), ""]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +30,8 @@ from screener.report.record import to_json
 from screener.report.tables import for_spreadsheets
 from screener.report.words import cell_text, change, percent, wording
 
+# a space on both sides, or after a comma, that JavaScript does not need; "+" and "-" keep theirs: a + +b is not a++b
+SPACED = re.compile(r" (=>|===|!==|[=<>]=?|\?|:|&&|\|\||\*\*?|/) |(?<=[,;]) (?=[\w(\[{\"'])")
 PAGE, MARKDOWN, RECORD = "report.html", "report.md", "run.json"
 
 
@@ -147,10 +150,17 @@ def _environment() -> Environment:
 
 @lru_cache
 def _asset(name: str) -> str:
-    """Return a style or script file without indentation and whole-line comments."""
+    """Return a style or script file without indentation, whole-line comments and a script's needless spaces."""
     text = files("screener.report").joinpath("template", name).read_text(encoding="utf-8")
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+    lines = [line.strip() for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith("//")]
+    return "\n".join(_tight(each) for each in kept) if name.endswith(".js") else "\n".join(kept)
+
+
+def _tight(line: str) -> str:
+    """Return a line of our script without the spaces around operators; strings and templates stay as they are."""
+    parts = re.split(r"""("[^"]*")""", line)
+    return "".join(each if each.startswith('"') else SPACED.sub(lambda found: found[1] or "", each) for each in parts)
 
 
 def _hash_source(text: str) -> str:
@@ -196,9 +206,9 @@ class _Sparks:
 
 
 def _strip(marks: Sequence[float]) -> Markup:
-    """Return a band with a mark for every week that is 1; as wide as there are weeks."""
+    """Return a band with a mark for every week that is 1."""
     runs = charts.strip(marks)
-    return Markup(f'<svg class=h viewBox="0 0 {len(marks)} 1" preserveAspectRatio=none><path d="{runs}"/></svg>')
+    return Markup(f'<svg class=h><path d="{runs}"/></svg>')
 
 
 def _position(share: float, digits: int = 1) -> str:

@@ -15,7 +15,7 @@ from screener.report.words import Wording, wording
 from screener.universe.model import Instrument
 
 if TYPE_CHECKING:
-    from screener.report.model import WeeklyInputs
+    from screener.report.model import ThemeResult, WeeklyInputs
 
 GONE = ("not listed", "delisted")  # no price is expected, so none is missing
 
@@ -88,6 +88,11 @@ def method_label(method: str, say: Wording) -> str:
     return say.retell(method.replace("_", " "))
 
 
+def label_of_theme(inputs: WeeklyInputs, result: ThemeResult) -> str:
+    """Return a theme's label in the language of the report."""
+    return result.theme.label_ja if inputs.language == "ja" else result.theme.label
+
+
 def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     """Return the sentences about stale, missing and failed prices, "" when every price is fresh."""
     standing = standing_of(inputs)
@@ -105,9 +110,9 @@ def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     sentences = [say("banner.counts", counts=say.listed(counts), expected=len(standing.expected))]
     sentences += stale_by_city(inputs, say)
     if standing.missing:
-        sentences.append(say("banner.missing_names", names=say.listed(_some(standing.missing, say))))
+        sentences.append(say("banner.missing_names", names=say.listed(some(standing.missing, say))))
     if standing.failed:
-        sentences.append(say("banner.failed_names", names=say.listed(_some(standing.failed, say))))
+        sentences.append(say("banner.failed_names", names=say.listed(some(standing.failed, say))))
     return say.joined(sentences)
 
 
@@ -123,7 +128,7 @@ def stale_by_city(inputs: WeeklyInputs, say: Wording) -> list[str]:
             city=say.retell(city),
             n=len(states),
             last=say.prose_day(_newest(states)),
-            names=say.listed(_some([each.symbol for each in states], say)),
+            names=say.listed(some([each.symbol for each in states], say)),
         )
         for city, states in sorted(by_city.items(), key=lambda each: (-len(each[1]), each[0]))
     ]
@@ -141,7 +146,7 @@ def _newest(states: list[SymbolState]) -> date | None:
     return max((each.last for each in states if each.last is not None), default=None)
 
 
-def _some(symbols: list[str] | tuple[str, ...], say: Wording, shown: int = 4) -> list[str]:
+def some(symbols: list[str] | tuple[str, ...], say: Wording, shown: int = 4) -> list[str]:
     """Return the first symbols and how many more there are, so that a banner stays a banner."""
     if len(symbols) <= shown + 1:
         return list(symbols)

@@ -226,9 +226,11 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
     wealth = panel.prices[symbols].pct_change(fill_method=None).mean(axis=1).fillna(0.0).add(1).cumprod()
     against = panel.prices["BENCH"] / panel.prices["BENCH"].iloc[0]
     rebalance = make_rebalance(key, symbols, seed)
+    last_month = make_rebalance(key, symbols[:-1], seed + 50)  # the newest member came in since
+    earlier = replace(last_month, decided_on=date(2026, 6, 30), volatility=0.25)
     run = Backtest(
         key,
-        (rebalance,),
+        (earlier, rebalance),
         wealth / wealth.iloc[0],
         wealth / wealth.iloc[0] * 1.01,
         pd.DataFrame(),

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from screener.report.charts import HEIGHT
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import render_html, render_markdown, run_json, tables
 from screener.report.words import UNKNOWN
@@ -158,7 +159,7 @@ def test_there_is_no_data_banner_when_every_price_is_fresh() -> None:
     report = assemble(fresh_inputs())
     assert report.masthead.data_banner == ""
     assert 'class="banner' not in render_html(report)
-    assert report.key_points[2].section != "quality"
+    assert report.key_points[4].words.startswith("21 of 21 prices are current, 0 stale, 0 missing")
 
 
 def test_a_symbol_with_a_problem_is_marked_wherever_it_appears(inputs: WeeklyInputs, page: str) -> None:
@@ -238,7 +239,7 @@ def test_charts_carry_their_values_once_and_the_script_can_read_them_back(
     assert "data-logscale" in figure
     drawn = re.findall(r'data-name="Theme" d="M(\d+) (\d+)l([^"]*)"', figure)[0]
     steps = [int(each) for each in re.findall(r"-?\d+", drawn[2])]
-    share = (int(drawn[1]) + sum(steps[1::2])) / 1000
+    share = (int(drawn[1]) + sum(steps[1::2])) / HEIGHT
     last = float(np.exp(np.log(high) - share * (np.log(high) - np.log(low))))
     run = inputs.themes[0].backtest
     assert run is not None

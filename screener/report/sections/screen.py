@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from screener.report.blocks import Block, Cell, Column, Details, Group, Pair, Paragraph, Rows, Section, Table
+from screener.report.blocks import Block, Cell, Column, Details, Group, Name, Pair, Paragraph, Rows, Section, Table
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import value_at, weekly_table
 from screener.report.sections.chain import stage_label
-from screener.report.standing import named, told
+from screener.report.standing import mark_of, named, told
 from screener.report.words import Wording, wording
 from screener.screening.rules import rule_name
 from screener.screening.words import RULED, describe, shown
@@ -187,11 +187,14 @@ def _near(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Table:
 
 
 def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details:
-    """Who fails: under each rule the figure that breaks it, under a condition the reason in words."""
+    """Who fails: under each rule the figure that breaks it, under a condition the reason in words.
+
+    Symbols only: the names stand in the market table, and these lists are the longest of the page.
+    """
     ruled = {rule_name(rule): rule for rule in result.spec.rules}
     kept = result.passed.astype(bool)
     rows = tuple(
-        (named(inputs, symbol), *(_breach(inputs, result, ruled.get(str(key)), symbol, str(key)) for key in kept))
+        (Name(symbol, "", mark_of(inputs, symbol)), *(_breach(inputs, result, ruled.get(str(key)), symbol, str(key)) for key in kept))
         for symbol in sorted(result.reasons)
     )
     columns = (

@@ -28,8 +28,10 @@ from screener.report.blocks import (
 from screener.report.charts import wants_log
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
-from screener.report.standing import method_label, named, told
+from screener.report.sections.theme_parts import changes, concentration
+from screener.report.standing import label_of_theme, method_label, named, told
 from screener.report.words import Wording, cell_text, number, percent, wording
+from screener.universe.purity import theme_purity
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
@@ -52,7 +54,6 @@ STATISTICS = {
     "tracking_error": "share",
     "information_ratio": "ratio",
 }
-FEW_HELD = 10  # below this the statistics fit under the holdings, and both columns end about together
 RELATIVE = ("beta", "tracking_error", "information_ratio", "turnover_per_year", "cost_drag")
 
 
@@ -64,9 +65,9 @@ def section(inputs: WeeklyInputs) -> Section:
     held = {symbol for each in inputs.themes for symbol in each.rebalance.weights.index}
     bound = sum(bool(each.rebalance.limits_bound) for each in inputs.themes)
     lead = say("themes.lead", themes=len(inputs.themes), names=len(held), bound=bound)
-    return Section(
-        "themes", say("themes.title"), lead, tuple(_part(inputs, each, say) for each in inputs.themes)
-    )
+    parts = tuple(_part(inputs, each, say) for each in inputs.themes)
+    note = Paragraph(say("themes.statistics_note"), "note")
+    return Section("themes", say("themes.title"), lead, (note, *parts))
 
 
 def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
@@ -74,26 +75,28 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if len(result.rebalance.weights):
         left.append(_holdings(inputs, result, say))
     left.append(_limits(inputs, result, say))
+    left += [*changes(inputs, result, say), *concentration(inputs, result, say)]
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
         right.append(_chart(inputs, result, result.backtest, say))
-        (left if len(result.rebalance.weights) < FEW_HELD else right).append(_statistics(result, say))
+        right.append(_statistics(result, say))
     if result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
     if result.note:
         right.append(Paragraph(told(inputs, result.note), "warning"))
-    label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
-    return Group(f"theme-{result.theme.key}", label, _finding(result, say), tuple(left), tuple(right))
+    return Group(f"theme-{result.theme.key}", label_of_theme(inputs, result), _finding(inputs, result, say), tuple(left), tuple(right))
 
 
-def _finding(result: ThemeResult, say: Wording) -> str:
+def _finding(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> str:
     """Say what the theme holds, in numbers."""
     rebalance = result.rebalance
     if not len(rebalance.weights):
         return say("themes.nothing_held", members=len(result.members))
     heaviest, riskiest = str(rebalance.weights.idxmax()), str(rebalance.risk_contributions.idxmax())
-    return say(
+    members = [inputs.universe.instruments[str(each)] for each in rebalance.weights.index]
+    purity = theme_purity(members, {str(key): float(value) for key, value in rebalance.weights.items()})
+    finding = say(
         "themes.finding",
         held=len(rebalance.weights),
         members=len(result.members),
@@ -104,6 +107,10 @@ def _finding(result: ThemeResult, say: Wording) -> str:
         riskiest=riskiest,
         risk=percent(float(rebalance.risk_contributions[riskiest])),
     )
+    if purity is None:
+        return finding
+    driven = {key: percent(getattr(purity, key), 0) for key in ("low", "middle", "high")}
+    return say.joined([finding, say("themes.purity", **driven)])
 
 
 def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
@@ -173,7 +180,13 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
         days = (pd.Timestamp(last) - weeks[0]).days or 1
         shaded = min(max((pd.Timestamp(known_from) - weeks[0]).days / days, 0.0), 1.0)
         label = say("chart.hindsight", day=say.prose_day(known_from)) if shaded else ""
-    title = say("chart.growth", currency=inputs.panel.base_currency, costs=f"{run.cost_bps:g}")
+    title = say(
+        "chart.growth",
+        ends=say.listed([f"{each.label} {number(_last(each.values), 0)}" for each in lines]),
+        currency=inputs.panel.base_currency,
+        costs=f"{run.cost_bps:g}",
+    )
+    falls = drawdowns(run.wealth)
     return LineChart(
         title=title,
         lines=tuple(lines),
@@ -182,9 +195,13 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
         log=log,
         shaded=shaded,
         shaded_label=label,
-        drawdown_title=say("chart.drawdown"),
-        drawdown=tuple(worst_of_week(drawdowns(run.wealth), last).fillna(0.0).tolist()),
+        drawdown_title=say("chart.drawdown", worst=percent(-float(falls.min()))),
+        drawdown=tuple(worst_of_week(falls, last).fillna(0.0).tolist()),
     )
+
+
+def _last(values: tuple[float, ...]) -> float:
+    return next((each for each in reversed(values) if math.isfinite(each)), math.nan)
 
 
 def _hundreds(wealth: pd.Series, last: date) -> tuple[float, ...]:
@@ -210,7 +227,7 @@ def _statistics(result: ThemeResult, say: Wording) -> Table:
         Column(say("chart.theme"), "written"),
         Column(result.benchmark or say("column.no_benchmark"), "written"),
     )
-    return Table(title, columns, (Rows(tuple(rows)),), note=say("themes.statistics_note"))
+    return Table(title, columns, (Rows(tuple(rows)),))
 
 
 def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:

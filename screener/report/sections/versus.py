@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from screener.report.blocks import Block, Cell, Column, Name, Paragraph, Rows, Section, Table
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import HORIZONS, wealth_returns, weekly
-from screener.report.standing import label_of, mark_of
+from screener.report.standing import label_of, label_of_theme, mark_of
 from screener.report.words import Wording, wording
 
 if TYPE_CHECKING:
@@ -63,9 +63,8 @@ def _columns(say: Wording) -> tuple[Column, ...]:
 
 
 def _theme_row(inputs: WeeklyInputs, result: ThemeResult) -> tuple[Cell, ...]:
-    label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
     wealth = None if result.backtest is None else result.backtest.wealth
-    return _row(inputs, Name(label, ""), wealth, result.performance)
+    return _row(inputs, Name(label_of_theme(inputs, result), ""), wealth, result.performance)
 
 
 def _benchmark_row(inputs: WeeklyInputs, result: ThemeResult) -> tuple[Cell, ...]:

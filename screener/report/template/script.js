@@ -74,9 +74,15 @@
     };
   });
 
+  all(".ribbon a").forEach((stage) => (stage.onclick = () => {
+    const input = document.querySelector("#market input");
+    input.value = stage.textContent;
+    input.oninput();
+  }));
+
   // ---- charts: the values are read back from the drawn paths, so the page carries them only once
   const WEEK = 7 * 864e5;
-  const decode = (path, axis) => {
+  const decode = (path, axis, height) => {
     const found = [];
     let x = 0, y = 0, absolute = true;
     const pairs = /([Ml]?)\s*(-?\d+)[ ,]?(-?\d+)/g;
@@ -84,7 +90,7 @@
       if (hit[1]) absolute = hit[1] === "M";
       x = absolute ? +hit[2] : x + +hit[2];
       y = absolute ? +hit[3] : y + +hit[3];
-      found.push([x / 1000, axis.at(y / 1000)]);
+      found.push([x / 1000, axis.at(y / height)]);
     }
     return found;
   };
@@ -116,8 +122,8 @@
     const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10).replace(/-/g, said.dash || "-");
     const axis = axisOf(+low, +high, "logscale" in figure.dataset);
     const paths = all("svg svg path", plot);
-    const lines = paths.map((path) => decode(path.getAttribute("d"), axis).map(([x, v]) => [Math.round(x * span), v]));
-    const depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false));
+    const lines = paths.map((path) => decode(path.getAttribute("d"), axis, 500).map(([x, v]) => [Math.round(x * span), v]));
+    const depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false), 160);
     let from = 0, log = axis.log, shown = [], scale = axis;
 
     const draw = () => {
@@ -130,7 +136,7 @@
       const air = log ? (top / bottom) ** 0.04 : 0.04 * (top - bottom) || 1;
       scale = log ? axisOf(bottom / air, top * air, true) : axisOf(bottom - air, top + air, false);
       const at = (index) => (index - from) / (span - from);
-      shown.forEach((line, i) => paths[i].setAttribute("d", "M" + line.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + (scale.share(v) * 1000).toFixed(1)).join("L")));
+      shown.forEach((line, i) => paths[i].setAttribute("d", "M" + line.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + (scale.share(v) * 500).toFixed(1)).join("L")));
       const y = plot.querySelector(".y"), x = plot.querySelector(".x");
       y.replaceChildren();
       ticksOf(scale).forEach((tick) => {
@@ -157,7 +163,7 @@
       const words = plot.querySelector(".shade-label");
       if (words) words.setAttribute("visibility", shade > 0.2 ? "visible" : "hidden");
       const depth = depths.map(([share, v]) => [Math.round(share * span), v]).filter(([index]) => index >= from);
-      fall.querySelector("path").setAttribute("d", "M" + depth.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + ((v / +fall.dataset.low) * 1000).toFixed(1)).join("L") + "L1000 0L0 0z");
+      fall.querySelector("path").setAttribute("d", "M" + depth.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + ((v / +fall.dataset.low) * 160).toFixed(1)).join("L") + "L1000 0L0 0z");
     };
 
     const caption = figure.querySelector("figcaption");
