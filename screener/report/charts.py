@@ -77,7 +77,9 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if rough <= m * power * (1 + 1e-12))
 
 
-def year_ticks(first: date, last: date, points: int, month: Callable[[date], str] = "{:%Y-%m}".format) -> list[Tick]:
+def year_ticks(
+    first: date, last: date, points: int, month: Callable[[date], str] = "{:%Y-%m}".format
+) -> list[Tick]:
     """Return where years begin among weekly points; months, written by `month`, when the span is short."""
     weeks = [min(first + timedelta(weeks=each), last) for each in range(points)]
     by_month = points <= 70

@@ -9,10 +9,10 @@ import numpy as np
 
 from screener.report.measures import horizon_returns, wealth_returns
 from screener.report.model import Figure, KeyPoint, Masthead
+from screener.report.proposal import proposal_of
 from screener.report.sections.chain import stages_of
 from screener.report.sections.screen import screen_label
 from screener.report.sections.versus import ahead_of_benchmark
-from screener.report.proposal import proposal_of
 from screener.report.standing import data_banner, label_of_theme, some, standing_of
 from screener.report.words import UNKNOWN, change, is_known, percent, wording
 
@@ -31,11 +31,20 @@ def masthead(inputs: WeeklyInputs) -> Masthead:
     if run.synthetic:
         footer.append(say("page.synthetic_footer"))
     footer.append(
-        say("page.made_by", version=run.version, universe=inputs.universe.key, at=say.instant(run.generated_at))
+        say(
+            "page.made_by",
+            version=run.version,
+            universe=inputs.universe.key,
+            at=say.instant(run.generated_at),
+        )
     )
     return Masthead(
         kicker=say(
-            "page.kicker", year=year, week=f"{week:02d}", day=say.long_day(run.as_of), currency=run.base_currency
+            "page.kicker",
+            year=year,
+            week=f"{week:02d}",
+            day=say.long_day(run.as_of),
+            currency=run.base_currency,
         ),
         title=inputs.universe.label_ja if inputs.language == "ja" else inputs.universe.label,
         synthetic_banner=say("banner.synthetic") if run.synthetic else "",
@@ -70,9 +79,7 @@ def headline(inputs: WeeklyInputs) -> str:
     leading = _leading_theme(inputs)
     if leading is not None:
         result, gained = leading
-        sentences.append(
-            say("headline.theme", theme=label_of_theme(inputs, result), change=change(gained))
-        )
+        sentences.append(say("headline.theme", theme=label_of_theme(inputs, result), change=change(gained)))
     return say.joined(sentences)
 
 
@@ -151,7 +158,9 @@ def _risk(inputs: WeeklyInputs) -> str:
     ]
     if not moved:
         risks = [each.rebalance.volatility for each in inputs.themes if is_known(each.rebalance.volatility)]
-        return say("point.risk_now", median=percent(float(np.median(risks))) if risks else UNKNOWN, n=len(risks))
+        return say(
+            "point.risk_now", median=percent(float(np.median(risks))) if risks else UNKNOWN, n=len(risks)
+        )
     most, before, now = max(moved, key=lambda each: abs(each[2] - each[1]))
     return say(
         "point.risk_moved",

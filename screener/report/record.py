@@ -40,7 +40,10 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
             "findings": len(inputs.findings),
         },
         "warnings": list(inputs.warnings),
-        "stages": {each.key: {"week": each.week, "quarter": each.quarter, "year": each.returns["year"]} for each in stages_of(inputs)},
+        "stages": {
+            each.key: {"week": each.week, "quarter": each.quarter, "year": each.returns["year"]}
+            for each in stages_of(inputs)
+        },
         "screens": {
             each.screen: {
                 "passed": [str(symbol) for symbol in each.rank.sort_values().index],

@@ -160,7 +160,9 @@ def _asset(name: str) -> str:
 def _tight(line: str) -> str:
     """Return a line of our script without the spaces around operators; strings and templates stay as they are."""
     parts = re.split(r"""("[^"]*")""", line)
-    return "".join(each if each.startswith('"') else SPACED.sub(lambda found: found[1] or "", each) for each in parts)
+    return "".join(
+        each if each.startswith('"') else SPACED.sub(lambda found: found[1] or "", each) for each in parts
+    )
 
 
 def _hash_source(text: str) -> str:
@@ -202,7 +204,7 @@ class _Sparks:
         else:
             self.drawn_before[line] = f"s{len(self.drawn_before)}"
             inner = f'<path id={self.drawn_before[line]} d="{line}"/>'
-        return Markup(f'<svg class=s>{inner}</svg>')
+        return Markup(f"<svg class=s>{inner}</svg>")
 
 
 def _strip(marks: Sequence[float]) -> Markup:

@@ -20,7 +20,12 @@ GAP = re.compile(r"\\\{(\w+)\\\}")  # as re.escape leaves {name}
 DAY = re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b")
 MILLIONS = re.compile(r"([−-]?[\d,]*\.?\d+) M\b(?: ([A-Z]{3})\b)?")
 DEEPEST = 8
-GAPS = {"value": r"[−+\d—][^;]*?", "key": r"\S+", "n": r"[−\d.,]+"}  # other gaps hold anything
+GAPS = {
+    "value": r"[−+\d—][^;]*?",
+    "key": r"[^\s,]+",
+    "n": r"[−\d.,]+",
+    "metric": ".+",
+}  # other gaps hold anything
 PARTINGS = (("; ", "list.reason"), (" and ", "list.comma"), (", ", "list.comma"))
 
 

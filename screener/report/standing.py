@@ -77,8 +77,11 @@ def told(inputs: WeeklyInputs, text: str) -> str:
     if inputs.language == "en":
         return text
     universe = inputs.universe
-    keyed = (*universe.segments.values(), *universe.themes.values(), *universe.screens.values())
-    labels = tuple((each.key, each.label_ja) for each in keyed)
+    labels = (
+        *((each.key, each.label_ja) for each in universe.segments.values()),
+        *((each.key, each.label_ja) for each in universe.themes.values()),
+        *((each.key, each.label_ja) for each in universe.screens.values()),
+    )
     events = tuple((f'"{each.title}"', f"「{each.title_ja}」") for each in universe.events if each.title_ja)
     return wording(inputs.language).retell(text, labels + events)
 

@@ -155,7 +155,10 @@ def _weights(inputs: WeeklyInputs) -> pd.DataFrame:
                         *rebalance.risk_contributions.reindex(symbols).fillna(0.0).tolist(),
                         0.0,
                     ],
-                    "held": [*held.reindex(symbols).tolist(), math.nan if proposal is None else 1 - held.sum()],
+                    "held": [
+                        *held.reindex(symbols).tolist(),
+                        math.nan if proposal is None else 1 - held.sum(),
+                    ],
                 }
             )
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from screener.report.blocks import Column, Ribbon, Rows, Section, Stage, Table
+from screener.report.blocks import Cell, Column, Ribbon, Rows, Section, Stage, Table
 from screener.report.measures import HORIZONS, horizon_returns, names_by_stage, stage_means, value_at
 from screener.report.words import UNKNOWN, Wording, change, is_known, percent, wording
 
@@ -66,7 +66,7 @@ def section(inputs: WeeklyInputs) -> Section:
 
 def _heat_map(stages: tuple[Stage, ...], say: Wording) -> Table:
     """Every stage over every horizon, how many of its names rose, and China's share of its output."""
-    rows = tuple(
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
         (
             each.label,
             *each.returns.values(),

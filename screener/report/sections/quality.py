@@ -66,7 +66,9 @@ def _problems(inputs: WeeklyInputs, say: Wording) -> Table:
         ]
         last = None if state is None else state.last
         missed = None if state is None or state.state != "stale" else state.sessions_missed
-        rows.append((named(inputs, symbol), last, missed, say.reasons([told(inputs, each) for each in reasons])))
+        rows.append(
+            (named(inputs, symbol), last, missed, say.reasons([told(inputs, each) for each in reasons]))
+        )
     columns = (
         Column(say("column.name"), "name"),
         Column(say("column.last_bar"), "date"),

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from screener.report.blocks import Block, Cell, Column, Details, Group, Name, Pair, Paragraph, Rows, Section, Table
+from screener.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Group,
+    Name,
+    Pair,
+    Paragraph,
+    Rows,
+    Section,
+    Table,
+)
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import value_at, weekly_table
 from screener.report.sections.chain import stage_label
@@ -90,7 +102,9 @@ def _passed(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, sa
         segment = inputs.universe.instruments[key].segment
         score = float(result.score[key])
         weeks = _weeks_passed(inputs, result.screen, key)
-        rows.append((int(rank), named(inputs, key), stage_label(inputs, segment), line, *figures, score, weeks))
+        rows.append(
+            (int(rank), named(inputs, key), stage_label(inputs, segment), line, *figures, score, weeks)
+        )
     return Table(
         title=say("screen.passed", currency=inputs.panel.base_currency),
         columns=(
@@ -194,7 +208,10 @@ def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details
     ruled = {rule_name(rule): rule for rule in result.spec.rules}
     kept = result.passed.astype(bool)
     rows = tuple(
-        (Name(symbol, "", mark_of(inputs, symbol)), *(_breach(inputs, result, ruled.get(str(key)), symbol, str(key)) for key in kept))
+        (
+            Name(symbol, "", mark_of(inputs, symbol)),
+            *(_breach(inputs, result, ruled.get(str(key)), symbol, str(key)) for key in kept),
+        )
         for symbol in sorted(result.reasons)
     )
     columns = (

@@ -8,6 +8,7 @@ import pandas as pd
 
 from screener.market.currency import major_unit
 from screener.report.blocks import Block, Cell, Column, Details, Name, Rows, Table
+from screener.report.measures import value_at
 from screener.report.proposal import proposal_of
 from screener.report.sections.chain import stage_label
 from screener.report.standing import named
@@ -28,9 +29,9 @@ def changes(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[Bl
     if proposal is None:
         return ()
     moved = proposal.table[proposal.table["change"].abs() >= SMALLEST]
-    rows = tuple(
-        (named(inputs, str(symbol)), *(float(each) for each in (row.held, row.target, row.change)))
-        for symbol, row in zip(moved.index[:SHOWN], moved.head(SHOWN).itertuples(index=False), strict=True)
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (named(inputs, str(symbol)), *(value_at(moved, str(symbol), each) for each in moved.columns))
+        for symbol in moved.index[:SHOWN]
     )
     title = say(
         "themes.changes",
@@ -55,22 +56,22 @@ def concentration(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tu
     groups, largest = [], []
     for key, part in PARTS.items():
         sums = grouped(inputs, result, key)
+        labels = [_label(inputs, key, str(word)) for word in sums.index]
         rows: tuple[tuple[Cell, ...], ...] = tuple(
-            (_label(inputs, key, str(word)), float(weight), float(risk))
-            for word, weight, risk in zip(sums.index, sums["weight"], sums["risk"], strict=True)
+            (Name(label, ""), float(weight), float(risk))
+            for label, weight, risk in zip(labels, sums["weight"], sums["risk"], strict=True)
         )
         groups.append(Rows(rows, heading=(Name(say(part), ""), "", "")))
-        largest.append(say("themes.largest", what=rows[0][0], weight=percent(float(sums["weight"].iloc[0]), 0)))
+        largest.append(
+            say("themes.largest", what=labels[0], weight=percent(float(sums["weight"].iloc[0]), 0))
+        )
     columns = (
         Column(say("column.part"), "name"),
         Column(say("column.weight"), "share", note=say("column.weight_note")),
         Column(say("column.risk"), "share", note=say("column.risk_note")),
     )
-    named_rows = tuple(
-        Rows(tuple((Name(str(row[0]), ""), *row[1:]) for row in each.rows), each.heading) for each in groups
-    )
     summary = say("themes.concentration", largest=say.listed(largest))
-    return (Details(summary, (Table("", columns, named_rows),)),)
+    return (Details(summary, (Table("", columns, tuple(groups)),)),)
 
 
 def grouped(inputs: WeeklyInputs, result: ThemeResult, key: str) -> pd.DataFrame:

@@ -85,7 +85,13 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
     if result.note:
         right.append(Paragraph(told(inputs, result.note), "warning"))
-    return Group(f"theme-{result.theme.key}", label_of_theme(inputs, result), _finding(inputs, result, say), tuple(left), tuple(right))
+    return Group(
+        f"theme-{result.theme.key}",
+        label_of_theme(inputs, result),
+        _finding(inputs, result, say),
+        tuple(left),
+        tuple(right),
+    )
 
 
 def _finding(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> str:
