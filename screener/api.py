@@ -50,7 +50,7 @@ from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
-from screener.report.render import write_report
+from screener.report.render import Forms, write_report
 from screener.screening.check import screen_problems
 from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
 from screener.screening.metrics import Position
@@ -60,6 +60,7 @@ from screener.universe.model import Instrument, Theme, Universe, theme_named
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "Forms",
     "Known",
     "Market",
     "Position",
@@ -250,16 +251,20 @@ def weekly(
     settings: BacktestSettings | None = None,
     build_settings: BuildSettings | None = None,
     progress: Progress | None = None,
+    forms: Forms | None = None,
 ) -> WeeklyOutcome:
     """Write the weekly report into output/<year>-W<week>/<universe>/ and return what was written.
 
-    Nothing is written unless every step before it succeeded; an older report there is replaced whole.
+    forms: its language, and whether a PDF and a message are made too. Nothing is written unless every step before it
+    succeeded; an older report there is replaced whole.
     """
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    forms = forms or Forms()
+    forms.check()
     market = load_market(request, progress)
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
     inputs = WeeklyInputs(
-        run=_run_facts(market, settings, build_settings),
+        run=_run_facts(market, settings, build_settings, forms),
         universe=market.universe,
         panel=market.panel,
         states=market.states,
@@ -269,10 +274,11 @@ def weekly(
         histories=histories,
         themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
         warnings=market.warnings,
+        language=forms.language,
     )
     report = assemble(inputs)
     year, week, _ = request.as_of.isocalendar()
-    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key)
+    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
     return WeeklyOutcome(folder, market, report, inputs)
 
 
@@ -311,11 +317,13 @@ def _performance_of(run: Backtest, against: pd.Series | None) -> Performance:
     return summarise(run.wealth, benchmark=against, gross=run.gross, turnover=run.turnover)
 
 
-def _run_facts(market: Market, settings: BacktestSettings, build_settings: BuildSettings) -> RunFacts:
+def _run_facts(
+    market: Market, settings: BacktestSettings, build_settings: BuildSettings, forms: Forms
+) -> RunFacts:
     request = market.request
     return RunFacts(
         version=version("screener"),
-        command=_command(request, settings),
+        command=_command(request, settings, forms),
         generated_at=request.now,
         as_of=request.as_of,
         base_currency=request.base,
@@ -336,7 +344,7 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
     )
 
 
-def _command(request: Request, settings: BacktestSettings) -> str:
+def _command(request: Request, settings: BacktestSettings, forms: Forms) -> str:
     """Return the command line that makes the same report again."""
     words = ["screener", "weekly", "--source", request.source, "--as-of", str(request.as_of)]
     defaults = BacktestSettings()
@@ -350,6 +358,7 @@ def _command(request: Request, settings: BacktestSettings) -> str:
         "--rebalance": (settings.frequency, defaults.frequency),
         "--cost-bps": (settings.cost_bps, defaults.cost_bps),
         "--years": (settings.years, defaults.years),
+        "--lang": (forms.language, "en"),
     }
     for flag, (value, usual) in extras.items():
         if value != usual:

@@ -26,6 +26,7 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
         "schema": SCHEMA,
         "prices": "SYNTHETIC" if run.synthetic else "market",
         "universe": inputs.universe.key,
+        "language": inputs.language,
         "run": {each.name: getattr(run, each.name) for each in fields(run)},
         "outcomes": {
             "states": dict(Counter(each.state for each in inputs.states.values())),
