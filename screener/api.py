@@ -15,7 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -50,8 +50,10 @@ from screener.portfolio.market_orders import orders, shares_to_weights
 from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, TODAY_ONLY, method_named
 from screener.report.model import RunFacts, ThemeResult, WeeklyInputs, WeeklyReport, assemble
+from screener.report.plot import CHARTS, drawn
 from screener.report.render import Forms, write_report
 from screener.screening.check import screen_problems
+from screener.screening.history import ScreenHistory
 from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
 from screener.screening.metrics import Position
 from screener.universe.load import load_universe
@@ -86,6 +88,7 @@ __all__ = [
     "load_market",
     "lock_holder",
     "orders",
+    "plot",
     "refresh",
     "screen",
     "screen_histories",
@@ -263,7 +266,44 @@ def weekly(
     forms.check()
     market = load_market(request, progress)
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
-    inputs = WeeklyInputs(
+    themes = tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes)
+    inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
+    report = assemble(inputs)
+    year, week, _ = request.as_of.isocalendar()
+    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
+    return WeeklyOutcome(folder, market, report, inputs)
+
+
+def plot(
+    market: Market,
+    chart: str,
+    theme: str = "",
+    language: str = "en",
+    settings: BacktestSettings | None = None,
+) -> str:
+    """Return one of CHARTS as an SVG for slides; theme: whose growth or risk is drawn.
+
+    Raises UserError for an unknown chart, theme or language, and where there is nothing to draw.
+    """
+    if chart not in CHARTS:
+        raise UserError(unknown("chart", chart, list(CHARTS)))
+    if chart != "chain" and not theme:
+        raise UserError(f"plot {chart} needs --theme; choose one of {', '.join(market.universe.themes)}")
+    settings, forms = settings or BacktestSettings(), Forms(language)
+    forms.check()
+    results = (backtest(market, theme, settings),) if theme else ()
+    return drawn(chart, _weekly_inputs(market, settings, BuildSettings(), forms, results, {}))
+
+
+def _weekly_inputs(
+    market: Market,
+    settings: BacktestSettings,
+    build_settings: BuildSettings,
+    forms: Forms,
+    themes: tuple[ThemeResult, ...],
+    histories: Mapping[str, ScreenHistory],
+) -> WeeklyInputs:
+    return WeeklyInputs(
         run=_run_facts(market, settings, build_settings, forms),
         universe=market.universe,
         panel=market.panel,
@@ -272,14 +312,10 @@ def weekly(
         findings=market.findings,
         screens=tuple(each.latest for each in histories.values()),
         histories=histories,
-        themes=tuple(backtest(market, key, settings, build_settings) for key in market.universe.themes),
+        themes=themes,
         warnings=market.warnings,
         language=forms.language,
     )
-    report = assemble(inputs)
-    year, week, _ = request.as_of.isocalendar()
-    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
-    return WeeklyOutcome(folder, market, report, inputs)
 
 
 def _members(market: Market, theme: Theme, on: date) -> tuple[Instrument, ...]:
@@ -317,9 +353,7 @@ def _performance_of(run: Backtest, against: pd.Series | None) -> Performance:
     return summarise(run.wealth, benchmark=against, gross=run.gross, turnover=run.turnover)
 
 
-def _run_facts(
-    market: Market, settings: BacktestSettings, build_settings: BuildSettings, forms: Forms
-) -> RunFacts:
+def _run_facts(market: Market, settings: BacktestSettings, built: BuildSettings, forms: Forms) -> RunFacts:
     request = market.request
     return RunFacts(
         version=version("screener"),
@@ -336,8 +370,8 @@ def _run_facts(
             "rebalance": settings.frequency,
             "costs": f"{settings.cost_bps:g} bps of value traded",
             "backtest from": str(_first_decision(market, settings)),
-            "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weeks",
-            "minimum history": f"{build_settings.min_history_weeks} weeks",
+            "covariance": f"{built.estimator}, {built.lookback_weeks} weeks",
+            "minimum history": f"{built.min_history_weeks} weeks",
             "benchmark of betas": market.benchmark or "none",
             "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         },

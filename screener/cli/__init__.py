@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import doctor, portfolio, prices, screening, themes, universe, weekly
+from screener.cli import doctor, plot, portfolio, prices, screening, themes, universe, weekly
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(portfolio.backtest)
 app.command("weekly")(weekly.weekly)
+app.command("plot")(plot.plot)
 app.command("doctor")(doctor.doctor)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from screener.market.sessions import CALENDARS, calendar, calendar_of, city_of, half_days, known_until
 from screener.report.blocks import Block, Cell, Column, Pair, Paragraph, Rows, Section, Table
 from screener.report.sections.chain import stage_label
+from screener.report.standing import some
 from screener.report.words import Wording, wording
 from screener.universe.check import SCHEDULED
 
@@ -71,7 +72,7 @@ def _events(inputs: WeeklyInputs, events: list[SupplyEvent], say: Wording) -> Ta
     for each in sorted(events, key=lambda each: (each.day, each.key)):
         title = each.title_ja if inputs.language == "ja" and each.title_ja else each.title
         stages = [stage_label(inputs, key) for key in each.segments if key in inputs.universe.segments]
-        rows.append((each.day, each.end_day or "", title, say.reasons(stages)))
+        rows.append((each.day, each.end_day or "", title, say.listed(some(stages, say, 2))))
     columns = (
         Column(say("column.date"), "date"),
         Column(say("column.until"), "date"),

@@ -79,7 +79,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
-        right.append(_chart(inputs, result, result.backtest, say))
+        right.append(growth_chart(inputs, result, result.backtest, say))
         right.append(_statistics(result, say))
     if result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
@@ -172,7 +172,8 @@ def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[
     return (Details(say.count("themes.rejected", len(rejected)), (table,)),)
 
 
-def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wording) -> LineChart:
+def growth_chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wording) -> LineChart:
+    """Return the growth of 100 in a theme and its benchmark, and the theme's drawdown."""
     last = run.wealth.index[-1].date()
     weeks = fridays(run.wealth.index[0], last)
     lines = [Line(say("chart.theme"), _hundreds(run.wealth, last), main=True)]
