@@ -98,8 +98,10 @@ def in_chromium(pages: dict[str, Path], repeats: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in pages}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        for _ in range(repeats):
-            for name, file in pages.items():
+        for turn in range(repeats):
+            names = list(pages)
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:  # none is always the first
+                file = pages[name]
                 page = browser.new_page()
                 page.goto(file.as_uri(), wait_until="domcontentloaded")
                 found[name].append(

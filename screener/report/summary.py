@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 import unicodedata
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH = 80
 BARS = "▁▂▃▄▅▆▇█"
 SPARK = 10  # characters
+TOKEN = re.compile(r"[0-9A-Za-z.,+−%]+|.")  # what stays on one line
 NOT_FIRST = "、。)」%"  # marks that begin no line
 SHOWN = {"chain": ("change",), "record": ("name", "spark", "change")}  # section → kinds of column
 
@@ -56,11 +58,11 @@ def cells_of(text: str) -> int:
 
 
 def folded(text: str, width: int, indent: str = "") -> list[str]:
-    """Break a text into lines of at most `width` columns; Japanese breaks between any two characters."""
+    """Break a text into lines of at most `width` columns; Japanese breaks anywhere but inside a number or a symbol."""
     if cells_of(text) == len(text):
         return textwrap.wrap(text, width, subsequent_indent=indent, break_long_words=False) or [""]
     lines, line = [], ""
-    for each in text:
+    for each in TOKEN.findall(text):
         if cells_of(line + each) > width:
             kept = line[:-1] if each in NOT_FIRST else line  # the character before such a mark goes with it
             lines.append(kept)

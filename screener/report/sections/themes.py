@@ -75,7 +75,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if len(result.rebalance.weights):
         left.append(_holdings(inputs, result, say))
     left.append(_limits(inputs, result, say))
-    left += [*changes(inputs, result, say), *concentration(inputs, result, say)]
+    left += changes(inputs, result, say)
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
@@ -83,6 +83,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
         right.append(_statistics(result, say))
     if result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
+    right += concentration(inputs, result, say)
     if result.note:
         right.append(Paragraph(told(inputs, result.note), "warning"))
     return Group(
