@@ -15,6 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -61,8 +62,10 @@ from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS, method_named
 from screener.report.event_chart import draw_events
 from screener.report.model import RunFacts, WeeklyInputs, WeeklyReport, assemble
-from screener.report.render import write_report
+from screener.report.plot import CHARTS, drawn
+from screener.report.render import Forms, write_report
 from screener.screening.check import screen_problems
+from screener.screening.history import ScreenHistory
 from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
 from screener.screening.metrics import Position
 from screener.universe.load import load_universe
@@ -72,6 +75,7 @@ __all__ = [
     "BacktestSettings",
     "BuildSettings",
     "EventStudy",
+    "Forms",
     "HonestySettings",
     "Known",
     "Market",
@@ -109,6 +113,7 @@ __all__ = [
     "load_market",
     "lock_holder",
     "orders",
+    "plot",
     "refresh",
     "screen",
     "screen_histories",
@@ -229,17 +234,58 @@ def weekly(
     settings: BacktestSettings | None = None,
     build_settings: BuildSettings | None = None,
     progress: Progress | None = None,
+    forms: Forms | None = None,
 ) -> WeeklyOutcome:
     """Write the weekly report into output/<year>-W<week>/<universe>/ and return what was written.
 
-    Nothing is written unless every step before it succeeded; an older report there is replaced whole.
+    forms: its language, and whether a PDF and a message are made too. Nothing is written unless every step before it
+    succeeded; an older report there is replaced whole.
     """
     settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
+    forms = forms or Forms()
+    forms.check()
     market = load_market(request, progress)
     look = HonestySettings(request.ledger, baskets=WEEKLY_BASKETS, days=1)
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
-    inputs = WeeklyInputs(
-        run=_run_facts(market, settings, build_settings),
+    themes = tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes)
+    inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
+    report = assemble(inputs)
+    year, week, _ = request.as_of.isocalendar()
+    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
+    return WeeklyOutcome(folder, market, report, inputs)
+
+
+def plot(
+    market: Market,
+    chart: str,
+    theme: str = "",
+    language: str = "en",
+    settings: BacktestSettings | None = None,
+) -> str:
+    """Return one of CHARTS as an SVG for slides; theme: whose growth or risk is drawn.
+
+    Raises UserError for an unknown chart, theme or language, and where there is nothing to draw.
+    """
+    if chart not in CHARTS:
+        raise UserError(unknown("chart", chart, list(CHARTS)))
+    if chart != "chain" and not theme:
+        raise UserError(f"plot {chart} needs --theme; choose one of {', '.join(market.universe.themes)}")
+    settings, forms = settings or BacktestSettings(), Forms(language)
+    forms.check()
+    results = (backtest(market, theme, settings),) if theme else ()
+    return drawn(chart, _weekly_inputs(market, settings, BuildSettings(), forms, results, {}))
+
+
+def _weekly_inputs(
+    market: Market,
+    settings: BacktestSettings,
+    build_settings: BuildSettings,
+    forms: Forms,
+    themes: tuple[ThemeResult, ...],
+    histories: Mapping[str, ScreenHistory],
+) -> WeeklyInputs:
+    return WeeklyInputs(
+        run=_run_facts(market, settings, build_settings, forms),
         universe=market.universe,
         panel=market.panel,
         states=market.states,
@@ -247,13 +293,10 @@ def weekly(
         findings=market.findings,
         screens=tuple(each.latest for each in histories.values()),
         histories=histories,
-        themes=tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes),
+        themes=themes,
         warnings=market.warnings,
+        language=forms.language,
     )
-    report = assemble(inputs)
-    year, week, _ = request.as_of.isocalendar()
-    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key)
-    return WeeklyOutcome(folder, market, report, inputs)
 
 
 def _decide(
@@ -265,11 +308,11 @@ def _decide(
     return build_portfolio(theme, market.universe.members(theme, on), market.panel.until(on), settings, known)
 
 
-def _run_facts(market: Market, settings: BacktestSettings, build_settings: BuildSettings) -> RunFacts:
+def _run_facts(market: Market, settings: BacktestSettings, built: BuildSettings, forms: Forms) -> RunFacts:
     request = market.request
     return RunFacts(
         version=version("screener"),
-        command=_command(request, settings),
+        command=_command(request, settings, forms),
         generated_at=request.now,
         as_of=request.as_of,
         base_currency=request.base,
@@ -282,15 +325,15 @@ def _run_facts(market: Market, settings: BacktestSettings, build_settings: Build
             "rebalance": settings.frequency,
             "costs": settings.cost_words(),
             "backtest from": str(settings.first(request.as_of)),
-            "covariance": f"{build_settings.estimator}, {build_settings.lookback_weeks} weeks",
-            "minimum history": f"{build_settings.min_history_weeks} weeks",
+            "covariance": f"{built.estimator}, {built.lookback_weeks} weeks",
+            "minimum history": f"{built.min_history_weeks} weeks",
             "benchmark of betas": market.benchmark or "none",
             "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         },
     )
 
 
-def _command(request: Request, settings: BacktestSettings) -> str:
+def _command(request: Request, settings: BacktestSettings, forms: Forms) -> str:
     """Return the command line that makes the same report again."""
     words = ["screener", "weekly", "--source", request.source, "--as-of", str(request.as_of)]
     defaults = BacktestSettings()
@@ -304,6 +347,7 @@ def _command(request: Request, settings: BacktestSettings) -> str:
         "--rebalance": (settings.frequency, defaults.frequency),
         "--cost-bps": (settings.cost_bps, defaults.cost_bps),
         "--years": (settings.years, defaults.years),
+        "--lang": (forms.language, "en"),
     }
     for flag, (value, usual) in extras.items():
         if value != usual:

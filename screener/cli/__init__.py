@@ -15,6 +15,7 @@ from screener.cli import (
     backtest,
     doctor,
     events,
+    plot,
     portfolio,
     prices,
     screening,
@@ -46,6 +47,7 @@ app.command("events")(events.events)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("weekly")(weekly.weekly)
+app.command("plot")(plot.plot)
 app.command("doctor")(doctor.doctor)
 
 

@@ -6,20 +6,20 @@ table becomes HTML, Markdown and (in tables.py) CSV without a number being compu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
 # How a cell is written. change: signed percent, coloured by sign. share: percent. ratio: two decimals.
-# correlation: one decimal, coloured. written: a number already written. spark: floats drawn small.
-# bars: two fractions drawn as bars.
+# correlation: one decimal, coloured. shift: a change of weight, signed, not coloured. written: a number already
+# written. spark: floats drawn small. bars: two fractions drawn as bars. strip: 1 or 0 a week, drawn as a band.
 KINDS = (
     "text", "name", "tag", "change", "share", "ratio", "correlation",
-    "written", "count", "price", "money", "date", "spark", "bars",
+    "shift", "written", "count", "price", "money", "date", "spark", "bars", "strip",
 )  # fmt: skip
 TEXTUAL = frozenset({"text", "name", "tag"})
-DRAWN = frozenset({"spark", "bars"})  # left out where nothing can be drawn
+DRAWN = frozenset({"spark", "bars", "strip"})  # left out where nothing can be drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +50,11 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows under an optional heading row that has a cell for every column."""
+    """Rows under an optional heading row that has a cell for every column. `key`: what links may point at."""
 
     rows: tuple[tuple[Cell, ...], ...]
     heading: tuple[Cell, ...] | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,22 @@ class Stage:
 
     key: str
     label: str
-    week: float
-    quarter: float
+    returns: Mapping[str, float]  # by horizon, such as week, month, year
     china_share: float | None
     china_year: int | None
+    up: int  # names that rose in the week
     priced: int  # names with a return over the week
     names: int
+
+    @property
+    def week(self) -> float:
+        """Return the mean return of the week."""
+        return self.returns["week"]
+
+    @property
+    def quarter(self) -> float:
+        """Return the mean return of three months."""
+        return self.returns["quarter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +180,15 @@ class Group:
     right: tuple[Block, ...] = ()
 
 
-Block: TypeAlias = Table | Ribbon | LineChart | Paragraph | Listing | Facts | Details | Group
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Blocks beside each other where there is room, left before right where there is not."""
+
+    left: tuple[Block, ...]
+    right: tuple[Block, ...]
+
+
+Block: TypeAlias = Table | Pair | Ribbon | LineChart | Paragraph | Listing | Facts | Details | Group
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The geometry of charts: values become path strings and tick positions. No HTML, no colours.
 
-Paths live in a box of BOX × BOX units that the page stretches over any width; strokes do not scale and
+Paths live in a box of BOX × HEIGHT units that the page stretches over any width; strokes do not scale and
 labels are text at percentages, so nothing is ever blurred or clipped. Coordinates are whole numbers and
 relative, which makes a five-year line about a kilobyte.
 """
@@ -8,13 +8,15 @@ relative, which makes a five-year line about a kilobyte.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import groupby, pairwise
 
-BOX = 1000
-SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 100, 28, 26
+BOX = 1000  # width
+HEIGHT, FALL_HEIGHT = 500, 160  # twice the pixels that style.css gives a chart and the drawdown under it
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_POINTS = 84, 24, 26  # the size in pixels that style.css gives them
+STRIP_WEEK = 5  # pixels, as style.css draws it
 LEVELS = 8  # steps of colour on each side of zero
 LOG_FROM = 4.0  # a line that spans this ratio is read better on a log scale
 
@@ -75,8 +77,10 @@ def _round_step(rough: float) -> float:
     return next(m * power for m in (1, 2, 5, 10) if rough <= m * power * (1 + 1e-12))
 
 
-def year_ticks(first: date, last: date, points: int) -> list[Tick]:
-    """Return where years begin among weekly points; months instead when the span is short."""
+def year_ticks(
+    first: date, last: date, points: int, month: Callable[[date], str] = "{:%Y-%m}".format
+) -> list[Tick]:
+    """Return where years begin among weekly points; months, written by `month`, when the span is short."""
     weeks = [min(first + timedelta(weeks=each), last) for each in range(points)]
     by_month = points <= 70
     ticks: list[Tick] = []
@@ -84,12 +88,12 @@ def year_ticks(first: date, last: date, points: int) -> list[Tick]:
         before, here = weeks[position - 1], weeks[position]
         turned = here.month != before.month and here.month % 3 == 1 if by_month else here.year != before.year
         if turned:
-            label = f"{here.year}-{here.month:02d}" if by_month else str(here.year)
+            label = month(here) if by_month else str(here.year)
             ticks.append(Tick(position / (points - 1), label))
     return [each for each in ticks if each.share <= 0.97]
 
 
-def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = BOX) -> str:
+def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = HEIGHT) -> str:
     """Return the path of a line through evenly spaced values; a NaN lifts the pen."""
     commands: list[str] = []
     here: tuple[int, int] | None = None
@@ -112,7 +116,7 @@ def path(values: Sequence[float], axis: Axis, width: int = BOX, height: int = BO
 def area(values: Sequence[float], axis: Axis) -> str:
     """Return the closed path between values and the top of the scale, for drawdowns; NaN counts as none."""
     filled = [each if math.isfinite(each) else axis.high for each in values]
-    line = path(filled, axis)
+    line = path(filled, axis, height=FALL_HEIGHT)
     return f"{line}L{BOX} 0L0 0z" if len(filled) > 1 else ""
 
 
@@ -122,6 +126,17 @@ def sparkline(values: Sequence[float]) -> str:
     if sum(math.isfinite(each) for each in shown) < 2:
         return ""
     return path(shown, axis_over(shown), SPARK_WIDTH, SPARK_HEIGHT)
+
+
+def strip(marks: Sequence[float]) -> str:
+    """Return the path of a band STRIP_WEEK units a week: a stroke over each run of weeks that are marked."""
+    commands, position = [], 0
+    for marked, run in groupby(marks, bool):
+        length = len(list(run))
+        if marked:
+            commands.append(f"M{STRIP_WEEK * position} 5h{STRIP_WEEK * length}")
+        position += length
+    return "".join(commands)
 
 
 def level(value: float | None, scale: float) -> int:

@@ -71,7 +71,7 @@ def chart_view(chart: LineChart, say: Wording) -> ChartView:
         low=f"{axis.low:.6g}",
         high=f"{axis.high:.6g}",
         y_ticks=tuple(Tick(axis.share(each), f"{each:,.10g}") for each in round_values(axis)),
-        x_ticks=tuple(year_ticks(chart.first, chart.last, len(chart.lines[0].values))),
+        x_ticks=tuple(year_ticks(chart.first, chart.last, len(chart.lines[0].values), say.month)),
         fall=area(chart.drawdown, fall_axis),
         fall_low=f"{fall_axis.low:.6g}",
         fall_ticks=tuple(

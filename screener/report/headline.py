@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -10,11 +9,12 @@ import numpy as np
 
 from screener.report.measures import horizon_returns, wealth_returns
 from screener.report.model import Figure, KeyPoint, Masthead
+from screener.report.proposal import proposal_of
 from screener.report.sections.chain import stages_of
 from screener.report.sections.screen import screen_label
 from screener.report.sections.versus import ahead_of_benchmark
-from screener.report.standing import data_banner, standing_of
-from screener.report.words import UNKNOWN, change, instant, is_known, long_day, percent, wording
+from screener.report.standing import data_banner, label_of_theme, some, standing_of
+from screener.report.words import UNKNOWN, change, is_known, percent, wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,11 +32,20 @@ def masthead(inputs: WeeklyInputs) -> Masthead:
     if run.synthetic:
         footer.append(say("page.synthetic_footer"))
     footer.append(
-        say("page.made_by", version=run.version, universe=inputs.universe.key, at=instant(run.generated_at))
+        say(
+            "page.made_by",
+            version=run.version,
+            universe=inputs.universe.key,
+            at=say.instant(run.generated_at),
+        )
     )
     return Masthead(
         kicker=say(
-            "page.kicker", year=year, week=f"{week:02d}", day=long_day(run.as_of), currency=run.base_currency
+            "page.kicker",
+            year=year,
+            week=f"{week:02d}",
+            day=say.long_day(run.as_of),
+            currency=run.base_currency,
         ),
         title=inputs.universe.label_ja if inputs.language == "ja" else inputs.universe.label,
         synthetic_banner=say("banner.synthetic") if run.synthetic else "",
@@ -71,22 +80,23 @@ def headline(inputs: WeeklyInputs) -> str:
     leading = _leading_theme(inputs)
     if leading is not None:
         result, gained = leading
-        label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
-        sentences.append(say("headline.theme", theme=label, change=change(gained)))
-    return " ".join(sentences)
+        sentences.append(say("headline.theme", theme=label_of_theme(inputs, result), change=change(gained)))
+    return say.joined(sentences)
 
 
 def key_points(inputs: WeeklyInputs) -> tuple[KeyPoint, ...]:
-    """Return what changed, what is proposed and what to watch."""
+    """Return the week in five sentences: chain, screens, weights, risk and data, each with its section."""
     say = wording(inputs.language)
     return (
-        KeyPoint(say("point.changed"), _changed(inputs), "chain"),
-        KeyPoint(say("point.proposed"), _proposed(inputs), "themes"),
-        KeyPoint(say("point.watch"), *_watch(inputs)),
+        KeyPoint(say("point.chain"), _chain(inputs), "chain"),
+        KeyPoint(say("point.screens"), _screens(inputs), "screen"),
+        KeyPoint(say("point.weights"), _weights(inputs), "themes"),
+        KeyPoint(say("point.risk"), _risk(inputs), "themes"),
+        KeyPoint(say("point.data"), _data(inputs), "quality"),
     )
 
 
-def _changed(inputs: WeeklyInputs) -> str:
+def _chain(inputs: WeeklyInputs) -> str:
     say, known = wording(inputs.language), _known_stages(inputs)
     if not known:
         return say("headline.nothing")
@@ -101,47 +111,79 @@ def _changed(inputs: WeeklyInputs) -> str:
     )
 
 
-def _proposed(inputs: WeeklyInputs) -> str:
+def _screens(inputs: WeeklyInputs) -> str:
+    """Say who came into the screens and who went out in the last week."""
     say = wording(inputs.language)
-    held = [each for each in inputs.themes if len(each.rebalance.weights)]
-    if not held:
-        return say("point.nothing_proposed")
+    newest = [(each, each.dates[-1]) for each in inputs.histories.values() if each.entered]
+    if not newest:
+        passed = sum(len(each.rank) for each in inputs.screens)
+        return say("point.screens_now", passed=passed, n=len(inputs.screens))
+    entered = [symbol for each, day in newest for symbol in each.entered[day]]
+    left = [symbol for each, day in newest for symbol in each.left[day]]
 
-    def gap(each: ThemeResult) -> float:
-        return float((each.rebalance.risk_contributions - each.rebalance.weights).max())
+    def shown(symbols: list[str]) -> str:
+        return f"{len(symbols)} ({say.listed(some(list(dict.fromkeys(symbols)), say))})" if symbols else "0"
 
-    result = max(held, key=gap)
-    symbol = str((result.rebalance.risk_contributions - result.rebalance.weights).idxmax())
+    return say("point.screens_moved", entered=shown(entered), left=shown(left), n=len(newest))
+
+
+def _weights(inputs: WeeklyInputs) -> str:
+    """Say which weight changes most against what is held, and how much each theme's proposal trades."""
+    say = wording(inputs.language)
+    proposals = [(each, proposal_of(inputs, each)) for each in inputs.themes]
+    known = [(result, each) for result, each in proposals if each is not None and len(each.table)]
+    if not known:
+        held = sum(len(each.rebalance.weights) for each in inputs.themes)
+        return say("point.nothing_proposed") if not held else say("point.no_earlier", n=held)
+    result, largest = max(known, key=lambda each: abs(float(each[1].table["change"].iloc[0])))
+    first = largest.table.iloc[0]
     return say(
-        "point.largest_risk",
-        symbol=symbol,
-        theme=result.theme.label_ja if inputs.language == "ja" else result.theme.label,
-        weight=percent(float(result.rebalance.weights[symbol])),
-        risk=percent(float(result.rebalance.risk_contributions[symbol])),
-        bound=sum(len(each.rebalance.limits_bound) for each in held),
+        "point.largest_change",
+        theme=label_of_theme(inputs, result),
+        symbol=str(largest.table.index[0]),
+        held=percent(float(first["held"])),
+        target=percent(float(first["target"])),
+        turnover=percent(float(np.median([each.turnover for _, each in known]))),
     )
 
 
-def _watch(inputs: WeeklyInputs) -> tuple[str, str]:
-    """Return the sentence and its section: data problems first, else the weakest stage."""
+def _risk(inputs: WeeklyInputs) -> str:
+    """Say in how many themes predicted volatility rose since the last rebalance, and where it moved most."""
     say = wording(inputs.language)
-    standing = standing_of(inputs)
-    set_aside = sum(each.quarantined for each in inputs.findings)
-    if standing.troubled or set_aside:
-        words = say(
-            "point.data",
-            stale=len(standing.stale),
-            missing=len(standing.missing),
-            failed=len(standing.failed),
-            aside=set_aside,
-            of=len(standing.expected),
+    moved = [
+        (each, proposal.previous.volatility, each.rebalance.volatility)
+        for each in inputs.themes
+        if (proposal := proposal_of(inputs, each)) is not None
+        and is_known(proposal.previous.volatility)
+        and is_known(each.rebalance.volatility)
+    ]
+    if not moved:
+        risks = [each.rebalance.volatility for each in inputs.themes if is_known(each.rebalance.volatility)]
+        return say(
+            "point.risk_now", median=percent(float(np.median(risks))) if risks else UNKNOWN, n=len(risks)
         )
-        return words, "quality"
-    known = _known_stages(inputs)
-    if not known:
-        return say("headline.nothing"), "quality"
-    weakest = min(known, key=lambda each: each.quarter if is_known(each.quarter) else math.inf)
-    return say("point.weakest", stage=weakest.label, quarter=change(weakest.quarter)), "chain"
+    most, before, now = max(moved, key=lambda each: abs(each[2] - each[1]))
+    return say(
+        "point.risk_moved",
+        up=sum(later > earlier for _, earlier, later in moved),
+        n=len(moved),
+        theme=label_of_theme(inputs, most),
+        before=percent(before),
+        now=percent(now),
+    )
+
+
+def _data(inputs: WeeklyInputs) -> str:
+    say, standing = wording(inputs.language), standing_of(inputs)
+    return say(
+        "point.data_state",
+        fresh=len(standing.fresh),
+        stale=len(standing.stale),
+        missing=len(standing.missing),
+        failed=len(standing.failed),
+        aside=sum(each.quarantined for each in inputs.findings),
+        of=len(standing.expected),
+    )
 
 
 def figures(inputs: WeeklyInputs) -> tuple[Figure, ...]:

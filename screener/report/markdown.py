@@ -17,6 +17,7 @@ from screener.report.blocks import (
     LineChart,
     Listing,
     Name,
+    Pair,
     Paragraph,
     Ribbon,
     Section,
@@ -84,6 +85,8 @@ def _block(block: Block, say: Wording) -> list[str]:
                 "",
                 *(line for each in block.blocks for line in _block(each, say)),
             ]
+        case Pair():
+            return [line for each in (*block.left, *block.right) for line in _block(each, say)]
         case Group():
             inner = [line for each in (*block.left, *block.right) for line in _block(each, say)]
             return [f"### {safe(block.title)}", "", safe(block.lead), "", *inner]
@@ -115,7 +118,7 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cell(value: Cell, kind: str, say: Wording, strong: bool = False) -> str:
-    text = safe(cell_text(value, kind))
+    text = safe(cell_text(value, kind, say))
     if isinstance(value, Name) and value.mark:
         return f"{text} ({safe(say('mark.' + value.mark.replace(' ', '_')))})"
     return f"**{text}**" if strong and text and text != UNKNOWN else text
@@ -126,11 +129,12 @@ def _ribbon(ribbon: Ribbon, say: Wording) -> list[str]:
     for stage in ribbon.stages:
         parts = [
             f"**{safe(stage.label)}** {change(stage.week)}",
-            say("chain.quarter", change=change(stage.quarter)),
+            say("chain.month", change=change(stage.returns["month"])),
+            say("chain.year", change=change(stage.returns["year"])),
         ]
         if stage.china_share is not None:
             parts.append(say("chain.china", share=percent(stage.china_share, 0)))
-        parts.append(say("chain.names", priced=stage.priced, names=stage.names))
+        parts.append(say("chain.names", up=stage.up, priced=stage.priced, names=stage.names))
         lines.append(f"- {', '.join(parts)}")
     return [*lines, "", safe(ribbon.note), ""]
 

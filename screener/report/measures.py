@@ -122,3 +122,23 @@ def stage_correlations(panel: PricePanel, stages: Mapping[str, list[str]], weeks
         {key: returns.reindex(columns=names).mean(axis=1) for key, names in stages.items()}
     )
     return stage_returns.corr(min_periods=FEWEST_WEEKS)
+
+
+def clustered(correlations: pd.DataFrame) -> pd.DataFrame:
+    """Return S × S correlations with those that move together beside each other; the unknown come last.
+
+    Average-linkage clusters of the distance √((1 − ρ) / 2) with scipy's optimal leaf order.
+    """
+    known = [key for key in correlations.index if correlations.loc[key].notna().sum() > 1]
+    while known and bool(correlations.loc[known, known].isna().to_numpy().any()):
+        known.remove(max(known, key=lambda key: int(correlations.loc[key, known].isna().sum())))
+    if len(known) > 2:
+        from scipy.cluster.hierarchy import leaves_list, linkage
+        from scipy.spatial.distance import squareform
+
+        distance = np.sqrt(np.clip(1.0 - correlations.loc[known, known].to_numpy(), 0.0, 2.0) / 2)
+        np.fill_diagonal(distance, 0.0)
+        tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+        known = [known[each] for each in leaves_list(tree)]
+    order = [*known, *(key for key in correlations.index if key not in known)]
+    return correlations.loc[order, order]

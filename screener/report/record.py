@@ -27,6 +27,7 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
         "schema": SCHEMA,
         "prices": "SYNTHETIC" if run.synthetic else "market",
         "universe": inputs.universe.key,
+        "language": inputs.language,
         "run": {each.name: getattr(run, each.name) for each in fields(run)},
         "outcomes": {
             "states": dict(Counter(each.state for each in inputs.states.values())),
@@ -41,7 +42,10 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
             "findings": len(inputs.findings),
         },
         "warnings": list(inputs.warnings),
-        "stages": {each.key: {"week": each.week, "quarter": each.quarter} for each in stages_of(inputs)},
+        "stages": {
+            each.key: {"week": each.week, "quarter": each.quarter, "year": each.returns["year"]}
+            for each in stages_of(inputs)
+        },
         "screens": {
             each.screen: {
                 "passed": [str(symbol) for symbol in each.rank.sort_values().index],

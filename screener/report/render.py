@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -22,14 +24,20 @@ from markupsafe import Markup
 from screener.errors import UserError
 from screener.report import charts
 from screener.report.blocks import TEXTUAL, LineChart
+from screener.report.browser import find_browser, pdf_of
 from screener.report.chartview import chart_view
 from screener.report.markdown import markdown_of
+from screener.report.message import message_of
 from screener.report.model import WeeklyReport
 from screener.report.record import to_json
 from screener.report.tables import for_spreadsheets
 from screener.report.words import cell_text, change, percent, wording
+from screener.report.workbook import workbook_of
 
+# a space on both sides, or after a comma, that JavaScript does not need; "+" and "-" keep theirs: a + +b is not a++b
+SPACED = re.compile(r" (=>|===|!==|[=<>]=?|\?|:|&&|\|\||\*\*?|/) |(?<=[,;]) (?=[\w(\[{\"'])")
 PAGE, MARKDOWN, RECORD = "report.html", "report.md", "run.json"
+WORKBOOK, PRINTED, MESSAGE = "report.xlsx", "report.pdf", "report.eml"
 
 
 def render_html(report: WeeklyReport) -> str:
@@ -49,13 +57,14 @@ def render_html(report: WeeklyReport) -> str:
         script=Markup(script),
         textual=TEXTUAL,
         kind_of=lambda block: type(block).__name__,
-        cell_text=cell_text,
+        cell_text=lambda value, kind: cell_text(value, kind, say),
         change=change,
         percent=percent,
         heat=_heat,
         pct=_position,
         mark=lambda each: say("mark." + each.replace(" ", "_")),
         spark=_Sparks().drawn,
+        strip=_strip,
         chart_view=lambda chart: _chart(chart, report.language),
     )
 
@@ -77,18 +86,36 @@ def run_json(report: WeeklyReport) -> str:
     return to_json(report.record)
 
 
-def write_report(report: WeeklyReport, folder: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """In which language a report is written, and what is made of it beside page, Markdown, tables and workbook."""
+
+    language: str = "en"
+    pdf: bool = False
+    eml: bool = False
+
+    def check(self) -> None:
+        """Raise UserError for a language that is not known, or for a PDF where there is no browser."""
+        wording(self.language)
+        if self.pdf:
+            find_browser()
+
+
+def write_report(report: WeeklyReport, folder: Path, forms: Forms | None = None) -> Path:
     """Write everything into a folder, replacing an older report there whole, and return the folder.
 
     Files in the folder that no report wrote are kept. Raises UserError if the folder cannot be written or
-    is something else than a report.
+    is something else than a report, or if a PDF is asked for and no browser is installed.
     """
-    contents = {
+    forms = forms or Forms(report.language)
+    texts = {
         PAGE: render_html(report),
         MARKDOWN: render_markdown(report),
         RECORD: run_json(report),
         **{name: table.to_csv(index=False, lineterminator="\n") for name, table in tables(report).items()},
     }
+    contents = {name: text.encode("utf-8") for name, text in texts.items()}
+    contents[WORKBOOK] = workbook_of(report)
     try:
         _check_destination(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +123,11 @@ def write_report(report: WeeklyReport, folder: Path) -> Path:
             new = Path(staging) / "new"
             new.mkdir()
             for name, content in contents.items():
-                (new / name).write_text(content, encoding="utf-8", newline="\n")
+                (new / name).write_bytes(content)
+            if forms.pdf:
+                pdf_of(new / PAGE, new / PRINTED)
+            if forms.eml:
+                (new / MESSAGE).write_bytes(_message(report, new))
             _swap(new, folder, Path(staging) / "old")
     except OSError as error:
         reason = error.strerror or str(error)
@@ -104,6 +135,12 @@ def write_report(report: WeeklyReport, folder: Path) -> Path:
             f"{folder}: the report cannot be written ({reason}); choose another --output"
         ) from error
     return folder
+
+
+def _message(report: WeeklyReport, folder: Path) -> bytes:
+    """Return the draft of a message with the page attached, and the PDF where one was made."""
+    attached = [folder / name for name in (PAGE, PRINTED) if (folder / name).exists()]
+    return message_of(report, {each.name: each.read_bytes() for each in attached})
 
 
 def _check_destination(folder: Path) -> None:
@@ -123,6 +160,8 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
         new.rename(folder)
         return
     for each in folder.iterdir():
+        if each.name in (PRINTED, MESSAGE):
+            continue  # of the report that is replaced, and not made anew
         if not (new / each.name).exists():  # someone's notes beside our files
             shutil.copytree(each, new / each.name) if each.is_dir() else shutil.copy2(each, new / each.name)
     folder.rename(old)
@@ -146,10 +185,19 @@ def _environment() -> Environment:
 
 @lru_cache
 def _asset(name: str) -> str:
-    """Return a style or script file without indentation and whole-line comments."""
+    """Return a style or script file without indentation, whole-line comments and a script's needless spaces."""
     text = files("screener.report").joinpath("template", name).read_text(encoding="utf-8")
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//"))
+    lines = [line.strip() for line in text.splitlines()]
+    kept = [line for line in lines if line and not line.startswith("//")]
+    return "\n".join(_tight(each) for each in kept) if name.endswith(".js") else "\n".join(kept)
+
+
+def _tight(line: str) -> str:
+    """Return a line of our script without the spaces around operators; strings and templates stay as they are."""
+    parts = re.split(r"""("[^"]*")""", line)
+    return "".join(
+        each if each.startswith('"') else SPACED.sub(lambda found: found[1] or "", each) for each in parts
+    )
 
 
 def _hash_source(text: str) -> str:
@@ -191,7 +239,13 @@ class _Sparks:
         else:
             self.drawn_before[line] = f"s{len(self.drawn_before)}"
             inner = f'<path id={self.drawn_before[line]} d="{line}"/>'
-        return Markup(f'<svg class=s viewBox="0 -1 100 30" aria-hidden=true>{inner}</svg>')
+        return Markup(f"<svg class=s>{inner}</svg>")
+
+
+def _strip(marks: Sequence[float]) -> Markup:
+    """Return a band with a mark for every week that is 1."""
+    runs = charts.strip(marks)
+    return Markup(f'<svg class=h><path d="{runs}"/></svg>')
 
 
 def _position(share: float, digits: int = 1) -> str:

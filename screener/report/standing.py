@@ -11,10 +11,11 @@ from screener.errors import ScreenerError
 from screener.market.panel import SymbolState
 from screener.market.sessions import city_of
 from screener.report.blocks import Name
-from screener.report.words import Wording, day
+from screener.report.words import Wording, wording
 from screener.universe.model import Instrument
 
 if TYPE_CHECKING:
+    from screener.backtest.theme import ThemeResult
     from screener.report.model import WeeklyInputs
 
 GONE = ("not listed", "delisted")  # no price is expected, so none is missing
@@ -72,6 +73,30 @@ def label_of(each: Instrument, language: str) -> str:
     return each.name_ja if language == "ja" and each.name_ja else each.name
 
 
+def told(inputs: WeeklyInputs, text: str) -> str:
+    """Return a sentence of a lower layer in the language of the report, keys replaced by their labels."""
+    if inputs.language == "en":
+        return text
+    universe = inputs.universe
+    labels = (
+        *((each.key, each.label_ja) for each in universe.segments.values()),
+        *((each.key, each.label_ja) for each in universe.themes.values()),
+        *((each.key, each.label_ja) for each in universe.screens.values()),
+    )
+    events = tuple((f'"{each.title}"', f"「{each.title_ja}」") for each in universe.events if each.title_ja)
+    return wording(inputs.language).retell(text, labels + events)
+
+
+def method_label(method: str, say: Wording) -> str:
+    """Return what a reader calls a method of weighting."""
+    return say.retell(method.replace("_", " "))
+
+
+def label_of_theme(inputs: WeeklyInputs, result: ThemeResult) -> str:
+    """Return a theme's label in the language of the report."""
+    return result.theme.label_ja if inputs.language == "ja" else result.theme.label
+
+
 def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     """Return the sentences about stale, missing and failed prices, "" when every price is fresh."""
     standing = standing_of(inputs)
@@ -89,10 +114,10 @@ def data_banner(inputs: WeeklyInputs, say: Wording) -> str:
     sentences = [say("banner.counts", counts=say.listed(counts), expected=len(standing.expected))]
     sentences += stale_by_city(inputs, say)
     if standing.missing:
-        sentences.append(say("banner.missing_names", names=say.listed(_some(standing.missing, say))))
+        sentences.append(say("banner.missing_names", names=say.listed(some(standing.missing, say))))
     if standing.failed:
-        sentences.append(say("banner.failed_names", names=say.listed(_some(standing.failed, say))))
-    return " ".join(sentences)
+        sentences.append(say("banner.failed_names", names=say.listed(some(standing.failed, say))))
+    return say.joined(sentences)
 
 
 def stale_by_city(inputs: WeeklyInputs, say: Wording) -> list[str]:
@@ -104,10 +129,10 @@ def stale_by_city(inputs: WeeklyInputs, say: Wording) -> list[str]:
     return [
         say(
             "banner.city",
-            city=city,
+            city=say.retell(city),
             n=len(states),
-            last=day(_newest(states)),
-            names=say.listed(_some([each.symbol for each in states], say)),
+            last=say.prose_day(_newest(states)),
+            names=say.listed(some([each.symbol for each in states], say)),
         )
         for city, states in sorted(by_city.items(), key=lambda each: (-len(each[1]), each[0]))
     ]
@@ -125,7 +150,7 @@ def _newest(states: list[SymbolState]) -> date | None:
     return max((each.last for each in states if each.last is not None), default=None)
 
 
-def _some(symbols: list[str] | tuple[str, ...], say: Wording, shown: int = 4) -> list[str]:
+def some(symbols: list[str] | tuple[str, ...], say: Wording, shown: int = 4) -> list[str]:
     """Return the first symbols and how many more there are, so that a banner stays a banner."""
     if len(symbols) <= shown + 1:
         return list(symbols)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
@@ -12,6 +13,7 @@ import pandas as pd
 
 from screener.backtest.performance import Performance
 from screener.errors import UserError
+from screener.report.proposal import proposal_of
 from screener.report.sections.market import market_table
 from screener.report.standing import mark_of
 from screener.screening.words import PERCENTILES
@@ -132,11 +134,14 @@ def _screen(inputs: WeeklyInputs) -> pd.DataFrame:
 
 
 def _weights(inputs: WeeklyInputs) -> pd.DataFrame:
-    """A row a holding and one for cash, so that the weights of a theme sum to one."""
+    """A row a holding and one for cash, so that the weights of a theme sum to one; held: before the rebalance."""
     parts = []
     for each in inputs.themes:
-        rebalance = each.rebalance
-        symbols = [str(symbol) for symbol in rebalance.weights.index]
+        rebalance, proposal = each.rebalance, proposal_of(inputs, each)
+        held = pd.Series(dtype=float) if proposal is None else proposal.table["held"]
+        gone = [str(key) for key, share in held.items() if share > 0 and key not in rebalance.weights.index]
+        symbols = [*(str(symbol) for symbol in rebalance.weights.index), *gone]
+        own = rebalance.weights.reindex(symbols).fillna(0.0)
         parts.append(
             pd.DataFrame(
                 {
@@ -145,12 +150,20 @@ def _weights(inputs: WeeklyInputs) -> pd.DataFrame:
                     "method": rebalance.method,
                     "symbol": [*symbols, "CASH"],
                     "mark": [*(mark_of(inputs, symbol) for symbol in symbols), ""],
-                    "weight": [*rebalance.weights.tolist(), rebalance.cash],
-                    "risk_contribution": [*rebalance.risk_contributions.reindex(symbols).tolist(), 0.0],
+                    "weight": [*own.tolist(), rebalance.cash],
+                    "risk_contribution": [
+                        *rebalance.risk_contributions.reindex(symbols).fillna(0.0).tolist(),
+                        0.0,
+                    ],
+                    "held": [
+                        *held.reindex(symbols).tolist(),
+                        math.nan if proposal is None else 1 - held.sum(),
+                    ],
                 }
             )
         )
-    return _stacked(parts, ["theme", "decided_on", "method", "symbol", "mark", "weight", "risk_contribution"])
+    columns = ["theme", "decided_on", "method", "symbol", "mark", "weight", "risk_contribution", "held"]
+    return _stacked(parts, columns)
 
 
 def _performance(inputs: WeeklyInputs) -> pd.DataFrame:

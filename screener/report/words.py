@@ -9,28 +9,30 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import lru_cache
 from importlib.resources import files
 
 from screener.errors import UserError, unknown
-from screener.report.blocks import Cell, Name
+from screener.report.blocks import DRAWN, Cell, Name
+from screener.report.retell import Pattern, compiled, retold
 
 MINUS, UNKNOWN = "\N{MINUS SIGN}", "\N{EM DASH}"
-MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-)  # fmt: skip
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MYRIADS = (("億", 1e8), ("万", 1e4))  # money in Japanese is counted in 10⁸ and 10⁴
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Wording:
-    """The sentences of one language, by key. Call it with a key and the values the sentence names."""
+    """The sentences of one language, by key. Call it with a key and the values the sentence names.
+
+    terms and patterns: how the English of the lower layers reads in this language; empty in English.
+    """
 
     language: str
     sentences: dict[str, str]
+    terms: dict[str, str] = field(default_factory=dict)
+    patterns: tuple[Pattern, ...] = ()
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the sentence of a key. Raises KeyError for an unknown key or a value it lacks."""
@@ -46,20 +48,76 @@ class Wording:
             return "".join(words)
         return self("list.last", first=self("list.comma").join(words[:-1]), last=words[-1])
 
+    def joined(self, sentences: Sequence[str]) -> str:
+        """Join whole sentences the way the language does."""
+        return self("list.sentence").join(sentences)
+
+    def reasons(self, words: Sequence[str]) -> str:
+        """Join reasons that stand beside each other in one cell."""
+        return self("list.reason").join(words)
+
+    def retell(self, text: str, labels: tuple[tuple[str, str], ...] = ()) -> str:
+        """Return a sentence that a lower layer made in English in this language.
+
+        labels: keys that it may name (segments, themes, exchanges) and what a reader calls them.
+        """
+        if not self.patterns and not self.terms:
+            return text
+        return _retell(self.language, text, labels)
+
+    def day(self, value: date | None) -> str:
+        """Write a date as in tables."""
+        return UNKNOWN if value is None else self._dated("format.day", value)
+
+    def prose_day(self, value: date | None) -> str:
+        """Write a date as in sentences, without its weekday."""
+        return UNKNOWN if value is None else self._dated("format.prose_day", value)
+
+    def long_day(self, value: date) -> str:
+        """Write a date with its weekday."""
+        return self._dated("format.long_day", value)
+
+    def month(self, value: date) -> str:
+        """Write a month as charts mark it."""
+        return self._dated("format.month", value)
+
+    def instant(self, value: datetime) -> str:
+        """Write a UTC instant to the minute."""
+        return self("format.instant", day=self.day(value), time=f"{value:%H:%M}")
+
+    def money(self, value: float | None) -> str:
+        """Write money: in millions, which the column's heading says, or with 億 and 万 in each cell."""
+        return myriads(value) if self.language == "ja" else millions(value)
+
+    def _dated(self, key: str, value: date) -> str:
+        return self(
+            key,
+            y=value.year,
+            m=value.month,
+            d=value.day,
+            weekday=self("format.weekdays").split()[value.weekday()],
+            month=self("format.months").split()[value.month - 1],
+        )
+
 
 @lru_cache
 def wording(language: str) -> Wording:
     """Return the wording of a language. Raises UserError for one we have no file for."""
+    if language not in languages():
+        raise UserError(unknown("language", language, languages()))
     folder = files("screener.report").joinpath("wording")
-    known = sorted(
-        each.name.removesuffix(".toml") for each in folder.iterdir() if each.name.endswith(".toml")
-    )
-    if language not in known:
-        raise UserError(unknown("language", language, known))
     tables = tomllib.loads(folder.joinpath(f"{language}.toml").read_text(encoding="utf-8"))
+    terms, pairs = tables.pop("terms", {}), tables.pop("patterns", [])
     sentences: dict[str, str] = {}
     _flatten(tables, "", sentences)
-    return Wording(language, sentences)
+    return Wording(language, sentences, terms, tuple(compiled(*each) for each in pairs))
+
+
+def languages() -> list[str]:
+    """Return the languages there are files for."""
+    folder = files("screener.report").joinpath("wording")
+    names = (each.name for each in folder.iterdir())
+    return sorted(each.removesuffix(".toml") for each in names if each.endswith(".toml"))
 
 
 def _flatten(table: dict[str, object], prefix: str, into: dict[str, str]) -> None:
@@ -68,6 +126,12 @@ def _flatten(table: dict[str, object], prefix: str, into: dict[str, str]) -> Non
             _flatten(value, f"{prefix}{key}.", into)
         else:
             into[prefix + key] = str(value)
+
+
+@lru_cache(maxsize=20_000)
+def _retell(language: str, text: str, labels: tuple[tuple[str, str], ...]) -> str:
+    say = wording(language)
+    return retold(text, {**say.terms, **dict(labels)}, say.patterns, say)
 
 
 def is_known(value: object) -> bool:
@@ -112,39 +176,34 @@ def millions(value: float | None) -> str:
     return number(value / 1e6, 0 if abs(value) >= 1e8 else 1)
 
 
-def day(value: date | None) -> str:
-    """Write a date as in tables: 2026-07-10."""
-    return UNKNOWN if value is None else value.isoformat()[:10]
+def myriads(value: float | None) -> str:
+    """Write money as Japanese counts it: 12.3億, 4,560万."""
+    if value is None or not is_known(value):
+        return UNKNOWN
+    for unit, size in MYRIADS:
+        if abs(value) >= size:
+            return number(value / size, 0 if unit == "万" or abs(value) >= 100 * size else 1) + unit
+    return number(value, 0)
 
 
-def long_day(value: date) -> str:
-    """Write a date as in sentences: Friday 10 July 2026."""
-    return f"{WEEKDAYS[value.weekday()]} {value.day} {MONTHS[value.month - 1]} {value.year}"
-
-
-def instant(value: datetime) -> str:
-    """Write a UTC instant to the minute."""
-    return f"{value:%Y-%m-%d %H:%M} UTC"
-
-
-def cell_text(value: Cell, kind: str) -> str:
+def cell_text(value: Cell, kind: str, say: Wording) -> str:
     """Write a cell as its column's kind asks; drawn cells have no text."""
-    if kind in ("spark", "bars"):
+    if kind in DRAWN:
         return ""
     if isinstance(value, Name):
         return f"{value.symbol} {value.name}".strip()
     if value is None or isinstance(value, str):
         return UNKNOWN if value is None else value
     if isinstance(value, date):
-        return day(value)
+        return say.day(value)
     if not isinstance(value, int | float):
         raise TypeError(f"a cell of kind {kind} cannot hold {type(value).__name__}")
-    return _write_number(float(value), kind)
+    return _write_number(float(value), kind, say)
 
 
-def _write_number(value: float, kind: str) -> str:
+def _write_number(value: float, kind: str, say: Wording) -> str:
     match kind:
-        case "change":
+        case "change" | "shift":
             return change(value)
         case "share":
             return percent(value)
@@ -157,5 +216,5 @@ def _write_number(value: float, kind: str) -> str:
         case "price":
             return price(value)
         case "money":
-            return millions(value)
+            return say.money(value)
     raise ValueError(f"numbers have no way to be written as {kind!r}")

@@ -44,6 +44,12 @@ STAGES = (
 )
 MARKETS = ("XNYS", "XTKS", "XASX", "XSHG", "XLON")
 CHINA = {1: 0.69, 2: 0.92, 3: 0.90, 4: 0.98, 7: 0.94}
+SCREENS_JA = {
+    "tradable": "売買可能なモメンタム",
+    "liquid": "流動性の高い主力",
+    "calm": "低リスク",
+    "turn": "反転",
+}
 SCREENS = {
     "tradable": "Tradable momentum",
     "liquid": "Liquid leaders",
@@ -61,7 +67,7 @@ def instrument(symbol: str, name: str, segment: str, mic: str = "XNYS", kind: st
 def make_universe(names: int, themes: int) -> Universe:
     segments = {
         f"stage_{n:02d}": Segment(
-            f"stage_{n:02d}", n, label, label, CHINA.get(n), 2024 if n in CHINA else None
+            f"stage_{n:02d}", n, label, f"第{n}段階", CHINA.get(n), 2024 if n in CHINA else None
         )
         for n, label in enumerate(STAGES)
     }
@@ -86,7 +92,13 @@ def make_universe(names: int, themes: int) -> Universe:
         for n in range(themes)
     }
     specs = {
-        key: ScreenSpec(key, label, label, (ScreenRule("adv", ">=", 1e6),), (("momentum_12_1", 1.0),))
+        key: ScreenSpec(
+            key,
+            label,
+            SCREENS_JA[key],
+            (ScreenRule("adv", ">=", 1e6), ScreenRule("history_days", ">=", 26)),
+            (("momentum_12_1", 1.0),),
+        )
         for key, label in SCREENS.items()
     }
     return Universe(
@@ -155,6 +167,7 @@ def make_screen(panel: PricePanel, universe: Universe, key: str = "tradable") ->
     columns = ["return_1w", "return_3m", "momentum_12_1", "volatility", "max_drawdown", "beta", "adv"]
     metrics = pd.DataFrame(rng.normal(0.05, 0.2, (len(symbols), 7)), index=symbols, columns=columns)
     metrics["volatility"] = metrics["volatility"].abs() + 0.2
+    metrics["history_days"] = [0.0 if each == "N003" else 700.0 for each in symbols]
     metrics["adv"] = rng.lognormal(16, 2, len(symbols))
     adv = metrics["adv"] >= (1e6 if key == "tradable" else 1e7)
     known = pd.Series([each in panel.symbols for each in symbols], index=symbols)
@@ -193,7 +206,7 @@ def make_rebalance(theme: str, symbols: list[str], seed: int) -> Rebalance:
         1 - float(weights.sum()),
         risk / risk.sum(),
         0.2 + seed / 100,
-        (f"{symbols[0]} at its cap of 10 %",) if seed % 2 else (),
+        (f"issuer <= 10% binds for {symbols[0]}",) if seed % 2 else (),
         {"N003": "no prices", "N004": "52 weeks of 104"},
     )
 
@@ -228,9 +241,11 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
     wealth = panel.prices[symbols].pct_change(fill_method=None).mean(axis=1).fillna(0.0).add(1).cumprod()
     against = panel.prices["BENCH"] / panel.prices["BENCH"].iloc[0]
     rebalance = make_rebalance(key, symbols, seed)
+    last_month = make_rebalance(key, symbols[:-1], seed + 50)  # the newest member came in since
+    earlier = replace(last_month, decided_on=date(2026, 6, 30), volatility=0.25)
     run = Backtest(
         key,
-        (rebalance,),
+        (earlier, rebalance),
         wealth / wealth.iloc[0],
         wealth / wealth.iloc[0] * 1.01,
         shares=pd.DataFrame(),
@@ -326,6 +341,11 @@ def fresh_inputs() -> WeeklyInputs:
     results = tuple(make_theme(universe, panel, key, n, 8) for n, key in enumerate(universe.themes))
     screens = (make_screen(panel, universe),)
     return WeeklyInputs(run_facts(False), universe, panel, states, {}, (), screens, {}, results, ())
+
+
+def in_japanese(inputs: WeeklyInputs) -> WeeklyInputs:
+    """The same week for a Japanese reader."""
+    return replace(inputs, language="ja")
 
 
 def empty_inputs() -> WeeklyInputs:

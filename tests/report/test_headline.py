@@ -27,27 +27,54 @@ def test_the_headline_names_the_strongest_and_the_weakest_stage() -> None:
     assert f"BENCH moved {change(float(week['BENCH']))}" in headline
 
 
-def test_the_proposal_names_the_position_whose_risk_most_exceeds_its_weight() -> None:
+def test_the_weights_point_names_the_largest_change_against_what_is_held() -> None:
     inputs = fresh_inputs()
-    gaps = {
-        (each.theme.label, symbol): each.rebalance.risk_contributions[symbol] - each.rebalance.weights[symbol]
-        for each in inputs.themes
-        for symbol in each.rebalance.weights.index
-    }
-    label, symbol = max(gaps, key=gaps.__getitem__)
+    largest = []
+    for each in inputs.themes:
+        assert each.backtest is not None
+        before = each.backtest.schedule[0]
+        growth = inputs.panel.prices.iloc[-1] / inputs.panel.prices.loc[str(before.decided_on)]
+        worth = before.weights * growth[before.weights.index]
+        held = worth / (worth.sum() + before.cash)
+        target = each.rebalance.weights
+        change = target.sub(held, fill_value=0.0)
+        symbol = str(change.abs().idxmax())
+        largest.append((abs(change[symbol]), symbol, each.theme.label, held.get(symbol, 0.0), target[symbol]))
+    _, symbol, label, was, now = max(largest)
+    words = assemble(inputs).key_points[2].words
+    assert words.startswith(
+        f"{symbol} of {label} changes most, from {percent(was)} held to {percent(float(now))};"
+    )
+
+
+def test_the_risk_point_compares_with_the_last_rebalance() -> None:
+    inputs = make_inputs(names=30, themes=3)  # predicted: 20 %, 21 % and 22 %, all of them 25 % before
+    words = assemble(inputs).key_points[3].words
+    assert words.startswith("Predicted volatility rose in 0 of 3 themes")
+    assert words.endswith("it moved most in Theme number 0, from 25.0% to 20.0%.")
+
+
+def test_the_screens_point_counts_who_came_and_went() -> None:
+    inputs = make_inputs(names=30, themes=1)
+    entered = [symbol for each in inputs.histories.values() for symbol in each.entered[AS_OF]]
     words = assemble(inputs).key_points[1].words
-    assert words.startswith(f"{symbol} carries ") and label in words
+    assert words.startswith(f"Over 4 screens, came in this week: {len(entered)} (")
+    assert words.endswith("; went out: 0.")
 
 
-def test_data_problems_are_what_to_watch_first() -> None:
-    watch = assemble(make_inputs(names=30, themes=1)).key_points[2]
-    assert watch.section == "quality"
-    assert watch.words == "Prices: 6 stale, 1 missing, 1 not updated, of 30; bad bars set aside: 1."
+def test_the_data_point_counts_what_is_wrong() -> None:
+    point = assemble(make_inputs(names=30, themes=1)).key_points[4]
+    assert point.section == "quality"
+    assert point.words == (
+        "23 of 30 prices are current, 6 stale, 1 missing, 1 not updated; 1 bars set aside or put right."
+    )
 
 
-def test_there_are_three_points_and_six_figures_each_compared() -> None:
+def test_there_are_five_points_with_numbers_and_six_figures_each_compared() -> None:
     report = assemble(make_inputs(names=30, themes=2))
-    assert [each.label for each in report.key_points] == ["Changed", "Proposed", "Watch"]
+    assert [each.section for each in report.key_points] == ["chain", "screen", "themes", "themes", "quality"]
+    assert all(any(sign.isdigit() for sign in each.words) for each in report.key_points)
+    assert {each.section for each in report.key_points} <= {each.key for each in report.sections}
     assert len(report.figures) == 6
     assert all(each.value and each.comparison for each in report.figures)
     assert report.figures[5].value == "23 / 30"  # one of the failed has today's price all the same
@@ -78,7 +105,7 @@ def test_a_theme_says_what_it_holds_in_numbers() -> None:
     inputs = fresh_inputs()
     (themes,) = [each for each in assemble(inputs).sections if each.key == "themes"]
     rebalance = inputs.themes[0].rebalance
-    lead = themes.blocks[0].lead  # type: ignore[union-attr]
+    lead = themes.blocks[1].lead  # type: ignore[union-attr]
     assert f"predicted volatility {percent(rebalance.volatility)}" in lead
     assert f"Largest weight {rebalance.weights.idxmax()}" in lead
     assert f"largest risk {rebalance.risk_contributions.idxmax()}" in lead

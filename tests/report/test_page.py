@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from screener.report.charts import HEIGHT
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
 from screener.report.render import render_html, render_markdown, run_json, tables
 from screener.report.words import UNKNOWN
@@ -158,7 +159,7 @@ def test_there_is_no_data_banner_when_every_price_is_fresh() -> None:
     report = assemble(fresh_inputs())
     assert report.masthead.data_banner == ""
     assert 'class="banner' not in render_html(report)
-    assert report.key_points[2].section != "quality"
+    assert report.key_points[4].words.startswith("21 of 21 prices are current, 0 stale, 0 missing")
 
 
 def test_a_symbol_with_a_problem_is_marked_wherever_it_appears(inputs: WeeklyInputs, page: str) -> None:
@@ -166,13 +167,13 @@ def test_a_symbol_with_a_problem_is_marked_wherever_it_appears(inputs: WeeklyInp
     marks |= {symbol: "stale" for symbol, each in inputs.states.items() if each.state == "stale"}
     assert len(marks) == 21
     for symbol, mark in marks.items():
-        heads = re.findall(rf"<th scope=row><b>{symbol}</b>([^\n]*?)(?=<td|<th|\n)", page)
+        heads = re.findall(rf"<th><b>{symbol}</b>([^\n]*?)(?=<td|<th|\n)", page)
         assert heads, symbol
         assert all(f"<em class=mark>{mark}</em>" in each for each in heads), symbol
 
 
 def test_fresh_names_carry_no_mark(page: str) -> None:
-    heads = re.findall(r"<th scope=row><b>N000</b>([^\n]*?)(?=<td|<th|\n)", page)
+    heads = re.findall(r"<th><b>N000</b>([^\n]*?)(?=<td|<th|\n)", page)
     assert heads and not any("mark" in each for each in heads)
 
 
@@ -238,7 +239,7 @@ def test_charts_carry_their_values_once_and_the_script_can_read_them_back(
     assert "data-logscale" in figure
     drawn = re.findall(r'data-name="Theme" d="M(\d+) (\d+)l([^"]*)"', figure)[0]
     steps = [int(each) for each in re.findall(r"-?\d+", drawn[2])]
-    share = (int(drawn[1]) + sum(steps[1::2])) / 1000
+    share = (int(drawn[1]) + sum(steps[1::2])) / HEIGHT
     last = float(np.exp(np.log(high) - share * (np.log(high) - np.log(low))))
     run = inputs.themes[0].backtest
     assert run is not None

@@ -34,12 +34,12 @@ def test_an_unknown_number_is_an_em_dash_never_nan() -> None:
         for value in (NAN, float("inf"), None):
             assert write(value) == "—"
     for kind in ("change", "share", "ratio", "correlation", "count", "price", "money"):
-        assert words.cell_text(NAN, kind) == "—"
+        assert words.cell_text(NAN, kind, words.wording("en")) == "—"
 
 
 def test_minus_is_the_true_minus() -> None:
     assert words.number(-1234.5) == "−1,234.50"
-    assert words.cell_text(-0.05, "correlation") == "−0.1"
+    assert words.cell_text(-0.05, "correlation", words.wording("en")) == "−0.1"
 
 
 def test_a_price_has_the_decimals_its_size_needs() -> None:
@@ -51,10 +51,22 @@ def test_money_is_in_millions() -> None:
 
 
 def test_dates() -> None:
-    assert words.day(date(2026, 7, 10)) == "2026-07-10"
-    assert words.day(None) == "—"
-    assert words.long_day(date(2026, 7, 10)) == "Friday 10 July 2026"
-    assert words.instant(datetime(2026, 7, 11, 6, 5, tzinfo=UTC)) == "2026-07-11 06:05 UTC"
+    say, moment = words.wording("en"), datetime(2026, 7, 11, 6, 5, tzinfo=UTC)
+    assert say.day(date(2026, 7, 10)) == "2026-07-10"
+    assert say.day(None) == "—"
+    assert say.long_day(date(2026, 7, 10)) == "Friday 10 July 2026"
+    assert say.instant(moment) == "2026-07-11 06:05 UTC"
+
+
+def test_dates_and_money_in_japanese() -> None:
+    say, moment = words.wording("ja"), datetime(2026, 7, 11, 6, 5, tzinfo=UTC)
+    assert say.day(date(2026, 7, 10)) == "2026/07/10"
+    assert say.prose_day(date(2026, 7, 10)) == "2026年7月10日"
+    assert say.long_day(date(2026, 7, 10)) == "2026年7月10日(金)"
+    assert say.instant(moment) == "2026/07/11 06:05(UTC)"
+    assert [say.money(each) for each in (5e3, 4.56e7, 1.23e9, 4.2e10, -3e8, NAN)] == [
+        "5,000", "4,560万", "12.3億", "420億", "−3.0億", "—",
+    ]  # fmt: skip
 
 
 def test_lists_are_joined_as_one_speaks() -> None:

@@ -17,6 +17,7 @@ from tests.report.make_inputs import make_inputs
 FILES = {
     "report.html",
     "report.md",
+    "report.xlsx",
     "run.json",
     "market.csv",
     "screen.csv",
@@ -36,7 +37,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_a_report_is_nine_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
+def test_a_report_is_ten_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
     folder = write_report(report, tmp_path / "2026-W28" / "universe")
     assert {each.name for each in folder.iterdir()} == FILES
     assert list(folder.parent.iterdir()) == [folder]

@@ -1,6 +1,6 @@
 """The registry of report sections, in the order of the page.
 
-A new one is a module with `section(inputs) -> Section`, one line here, and its wording in wording/en.toml.
+A new one is a module with `section(inputs) -> Section`, one line here, and its wording in wording/en.toml and ja.toml.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 SECTIONS = {
     "chain": "screener.report.sections.chain:section",
     "record": "screener.report.sections.versus:section",
-    "themes": "screener.report.sections.themes:section",
-    "screen": "screener.report.sections.screen:section",
     "market": "screener.report.sections.market:section",
+    "screen": "screener.report.sections.screen:section",
+    "themes": "screener.report.sections.themes:section",
     "correlations": "screener.report.sections.correlations:section",
+    "calendar": "screener.report.sections.calendar:section",
     "quality": "screener.report.sections.quality:section",
     "method": "screener.report.sections.method:section",
 }

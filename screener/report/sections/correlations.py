@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from screener.report.blocks import Cell, Column, Rows, Section, Table
-from screener.report.measures import names_by_stage, stage_correlations
+from screener.report.measures import clustered, names_by_stage, stage_correlations
 from screener.report.sections.chain import stage_label
 from screener.report.words import number, wording
 
@@ -22,7 +22,7 @@ def section(inputs: WeeklyInputs) -> Section:
     say = wording(inputs.language)
     title = say("correlations.title")
     stages = names_by_stage(inputs.universe, {key: each.state for key, each in inputs.states.items()})
-    matrix = stage_correlations(inputs.panel, stages, WEEKS)
+    matrix = clustered(stage_correlations(inputs.panel, stages, WEEKS))
     values = matrix.to_numpy(dtype=float, copy=True)
     values[np.triu_indices(len(values))] = np.nan
     if not np.isfinite(values).any():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -39,6 +40,7 @@ def section(inputs: WeeklyInputs) -> Section:
         Rows(
             tuple(_row(inputs, symbol, table, sparks) for symbol in names),
             heading=_heading(say("market.stage", stage=stage_label(inputs, key), n=len(names)), means, key),
+            key=f"stage-{key}",
         )
         for key, names in stages.items()
     ]
@@ -61,6 +63,7 @@ def section(inputs: WeeklyInputs) -> Section:
     return Section("market", title, lead, (block,))
 
 
+@lru_cache(maxsize=1)
 def market_table(inputs: WeeklyInputs) -> pd.DataFrame:
     """Return N × columns: price, five horizons, volatility, fall, adv; rows: everything, in symbol order."""
     panel = inputs.panel
@@ -82,15 +85,18 @@ def _columns(inputs: WeeklyInputs, say: Wording) -> tuple[Column, ...]:
         Column(say("column.volatility"), "share", note=say("column.volatility_note")),
         Column(say("column.fall"), "share", note=say("column.fall_note")),
         Column(say("column.adv"), "money", note=say("column.adv_note")),
+        Column(say("column.screens"), "written", note=say("column.screens_note", n=len(inputs.screens))),
     )
 
 
 def _row(inputs: WeeklyInputs, symbol: str, table: pd.DataFrame, sparks: pd.DataFrame) -> tuple[Cell, ...]:
+    judged = [each for each in inputs.screens if symbol in each.metrics.index]
+    passed = f"{sum(symbol in each.rank.index for each in judged)}/{len(judged)}" if judged else ""
     line = tuple(sparks[symbol].tolist()) if symbol in sparks.columns else ()
-    return (named(inputs, symbol), line, *(value_at(table, symbol, each) for each in table.columns))
+    return (named(inputs, symbol), line, *(value_at(table, symbol, each) for each in table.columns), passed)
 
 
 def _heading(label: str, means: pd.DataFrame | None = None, stage: str = "") -> tuple[Cell, ...]:
     """Return a stage's own row: its name and the mean of its names' returns."""
     returns = [""] * len(HORIZONS) if means is None else [value_at(means, stage, key) for key in HORIZONS]
-    return (Name(label, ""), (), "", *returns, "", "", "")
+    return (Name(label, ""), (), "", *returns, "", "", "", "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from screener.report.blocks import Facts, Listing, Section
+from screener.report.standing import told
 from screener.report.words import wording
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def section(inputs: WeeklyInputs) -> Section:
         ),
         code=True,
     )
-    settings = Facts(tuple((key, value) for key, value in run.settings.items()))
+    settings = Facts(tuple((say.retell(key), told(inputs, value)) for key, value in run.settings.items()))
     how = Listing(
         say("method.how"),
         (

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from screener.market.quality import SEVERITIES, is_repair
 from screener.report.blocks import Block, Cell, Column, Facts, Listing, Paragraph, Rows, Section, Table
-from screener.report.standing import GONE, data_banner, named, standing_of
-from screener.report.words import Wording, instant, wording
+from screener.report.standing import GONE, data_banner, named, standing_of, told
+from screener.report.words import Wording, wording
 
 if TYPE_CHECKING:
     from screener.market.quality import Finding
@@ -21,7 +21,7 @@ def section(inputs: WeeklyInputs) -> Section:
     lead = data_banner(inputs, say) or say("quality.lead_fresh", n=len(standing.expected))
     blocks: list[Block] = [_counts(inputs, say)]
     if inputs.warnings:
-        blocks.append(Listing(say("quality.warnings"), inputs.warnings))
+        blocks.append(Listing(say("quality.warnings"), tuple(told(inputs, each) for each in inputs.warnings)))
     if standing.troubled or any(each.state in GONE for each in inputs.states.values()):
         blocks.append(_problems(inputs, say))
     if inputs.findings:
@@ -45,7 +45,7 @@ def _counts(inputs: WeeklyInputs, say: Wording) -> Facts:
         (say("quality.put_right"), str(repaired)),
         (say("quality.listed"), str(sum(_is_warning(each) for each in inputs.findings))),
         (say("quality.source"), f"{run.source} ({run.source_identity})"),
-        (say("quality.made_at"), instant(run.generated_at)),
+        (say("quality.made_at"), say.instant(run.generated_at)),
     )
     return Facts(pairs)
 
@@ -66,7 +66,9 @@ def _problems(inputs: WeeklyInputs, say: Wording) -> Table:
         ]
         last = None if state is None else state.last
         missed = None if state is None or state.state != "stale" else state.sessions_missed
-        rows.append((named(inputs, symbol), last, missed, "; ".join(reasons)))
+        rows.append(
+            (named(inputs, symbol), last, missed, say.reasons([told(inputs, each) for each in reasons]))
+        )
     columns = (
         Column(say("column.name"), "name"),
         Column(say("column.last_bar"), "date"),
@@ -103,8 +105,8 @@ def _findings(inputs: WeeklyInputs, say: Wording) -> Table:
             named(inputs, each.symbol),
             each.session,
             say(_treatment(each)),
-            each.check.replace("_", " "),
-            each.detail,
+            say.retell(each.check.replace("_", " ")),
+            told(inputs, each.detail),
         )
         for each in sorted(inputs.findings, key=order)
     )

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from screener.report.blocks import Block, Cell, Column, Details, Group, Paragraph, Rows, Section, Table
+from screener.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Details,
+    Group,
+    Name,
+    Pair,
+    Paragraph,
+    Rows,
+    Section,
+    Table,
+)
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import value_at, weekly_table
 from screener.report.sections.chain import stage_label
-from screener.report.standing import named
+from screener.report.standing import mark_of, named, told
 from screener.report.words import Wording, wording
 from screener.screening.rules import rule_name
-from screener.screening.words import describe
+from screener.screening.words import RULED, describe, shown
 
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
     from screener.screening.history import ScreenHistory
     from screener.screening.rules import ScreenResult
+    from screener.universe.model import ScreenRule
 
 # The metrics shown beside each name where a screen has them: metric → kind of column, strongest colour.
 SHOWN = {
@@ -64,11 +78,12 @@ def _part(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, say:
         blocks.append(_passed(inputs, result, sparks, say))
     else:
         blocks.append(Paragraph(say("screen.nothing_passes"), "warning"))
-    if len(result.passed.columns):
-        blocks.append(_rules(result, say))
+    rules: tuple[Block, ...] = (_rules(inputs, result, say),) if len(result.passed.columns) else ()
     history = inputs.histories.get(result.screen)
     if history is not None and history.entered:
-        blocks.append(_moves(inputs, history, say))
+        blocks.append(Pair(rules, (_moves(inputs, history, say),)))
+    else:
+        blocks += rules
     if result.near:
         blocks.append(_near(inputs, result, say))
     if result.reasons:
@@ -86,7 +101,10 @@ def _passed(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, sa
         figures = tuple(_figure(value_at(result.metrics, key, each), each) for each in metrics)
         segment = inputs.universe.instruments[key].segment
         score = float(result.score[key])
-        rows.append((int(rank), named(inputs, key), stage_label(inputs, segment), line, *figures, score))
+        weeks = _weeks_passed(inputs, result.screen, key)
+        rows.append(
+            (int(rank), named(inputs, key), stage_label(inputs, segment), line, *figures, score, weeks)
+        )
     return Table(
         title=say("screen.passed", currency=inputs.panel.base_currency),
         columns=(
@@ -96,12 +114,21 @@ def _passed(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, sa
             Column(say("column.six_months"), "spark"),
             *(Column(_metric_label(each, say), SHOWN[each][0], SHOWN[each][1]) for each in metrics),
             Column(say("column.score"), "ratio", note=say("column.score_note")),
+            Column(say("column.weeks_passed"), "strip", note=say("column.weeks_passed_note")),
         ),
         groups=(Rows(tuple(rows)),),
         sortable=True,
         filterable=True,
         tall=True,
     )
+
+
+def _weeks_passed(inputs: WeeklyInputs, screen: str, symbol: str) -> tuple[float, ...]:
+    """Return 1 for each week of the screen's history in which a name passed, else 0, oldest first."""
+    history = inputs.histories.get(screen)
+    if history is None or symbol not in history.passed.columns:
+        return ()
+    return tuple(history.passed[symbol].astype(float).tolist())
 
 
 def _metric_label(metric: str, say: Wording) -> str:
@@ -121,9 +148,9 @@ def _figure(value: float, metric: str) -> float:
     return -abs(value) if metric == "max_drawdown" else value
 
 
-def _rules(result: ScreenResult, say: Wording) -> Table:
+def _rules(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Table:
     """Each rule, and how many names it turns away."""
-    in_words = {rule_name(rule): describe(rule) for rule in result.spec.rules}
+    in_words = {rule_name(rule): told(inputs, describe(rule)) for rule in result.spec.rules}
     rows = tuple(
         (in_words.get(str(rule), str(rule)), int(column.sum()), int((~column).sum()))
         for rule, column in result.passed.astype(bool).items()
@@ -165,14 +192,48 @@ def _moves(inputs: WeeklyInputs, history: ScreenHistory, say: Wording) -> Table:
 
 
 def _near(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Table:
-    rows = tuple((named(inputs, symbol), "; ".join(result.reasons[symbol])) for symbol in result.near)
+    rows = tuple(
+        (named(inputs, symbol), say.reasons([told(inputs, each) for each in result.reasons[symbol]]))
+        for symbol in result.near
+    )
     columns = (Column(say("column.name"), "name"), Column(say("column.why"), "text"))
     return Table(say.count("screen.near", len(rows)), columns, (Rows(rows),))
 
 
 def _failed(inputs: WeeklyInputs, result: ScreenResult, say: Wording) -> Details:
+    """Who fails: under each rule the figure that breaks it, under a condition the reason in words.
+
+    Symbols only: the names stand in the market table, and these lists are the longest of the page.
+    """
+    ruled = {rule_name(rule): rule for rule in result.spec.rules}
+    kept = result.passed.astype(bool)
     rows = tuple(
-        (named(inputs, symbol), "; ".join(reasons)) for symbol, reasons in sorted(result.reasons.items())
+        (
+            Name(symbol, "", mark_of(inputs, symbol)),
+            *(_breach(inputs, result, ruled.get(str(key)), symbol, str(key)) for key in kept),
+        )
+        for symbol in sorted(result.reasons)
     )
-    columns = (Column(say("column.name"), "name"), Column(say("column.why"), "text"))
-    return Details(say.count("screen.failed", len(rows)), (Table("", columns, (Rows(rows),)),))
+    columns = (
+        Column(say("column.name"), "name"),
+        *(
+            Column(told(inputs, describe(ruled[str(key)])), "written")
+            if str(key) in ruled
+            else Column(str(key), "text")
+            for key in kept
+        ),
+    )
+    note = say("screen.failed_note")
+    return Details(say.count("screen.failed", len(rows)), (Table("", columns, (Rows(rows),), note=note),))
+
+
+def _breach(
+    inputs: WeeklyInputs, result: ScreenResult, rule: ScreenRule | None, symbol: str, key: str
+) -> str | None:
+    """Return the figure with which a name breaks a rule, None where it is unknown, "" where the name passes."""
+    if bool(result.passed.at[symbol, key]):
+        return ""
+    if rule is None:
+        return told(inputs, result.reasons[symbol][-1])
+    value = value_at(result.metrics, symbol, rule.metric)
+    return told(inputs, shown(value, RULED[rule.metric].unit)) if math.isfinite(value) else None

@@ -28,8 +28,10 @@ from screener.report.blocks import (
 from screener.report.charts import wants_log
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
-from screener.report.standing import named
-from screener.report.words import Wording, cell_text, day, number, percent, wording
+from screener.report.sections.theme_parts import changes, concentration
+from screener.report.standing import label_of_theme, method_label, named, told
+from screener.report.words import Wording, cell_text, number, percent, wording
+from screener.universe.purity import theme_purity
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
@@ -53,7 +55,6 @@ STATISTICS = {
     "tracking_error": "share",
     "information_ratio": "ratio",
 }
-FEW_HELD = 10  # below this the statistics fit under the holdings, and both columns end about together
 RELATIVE = ("beta", "tracking_error", "information_ratio", "turnover_per_year", "cost_drag")
 
 
@@ -65,36 +66,45 @@ def section(inputs: WeeklyInputs) -> Section:
     held = {symbol for each in inputs.themes for symbol in each.rebalance.weights.index}
     bound = sum(bool(each.rebalance.limits_bound) for each in inputs.themes)
     lead = say("themes.lead", themes=len(inputs.themes), names=len(held), bound=bound)
-    return Section(
-        "themes", say("themes.title"), lead, tuple(_part(inputs, each, say) for each in inputs.themes)
-    )
+    parts = tuple(_part(inputs, each, say) for each in inputs.themes)
+    note = Paragraph(say("themes.statistics_note"), "note")
+    return Section("themes", say("themes.title"), lead, (note, *parts))
 
 
 def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     left: list[Block] = []
     if len(result.rebalance.weights):
         left.append(_holdings(inputs, result, say))
-    left.append(_limits(result, say))
+    left.append(_limits(inputs, result, say))
+    left += changes(inputs, result, say)
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
-        right.append(_chart(inputs, result, result.backtest, say))
-        (left if len(result.rebalance.weights) < FEW_HELD else right).append(_statistics(result, say))
+        right.append(growth_chart(inputs, result, result.backtest, say))
+        right.append(_statistics(result, say))
     if result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
+    right += concentration(inputs, result, say)
     if result.note:
-        right.append(Paragraph(result.note, "warning"))
-    label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
-    return Group(f"theme-{result.theme.key}", label, _finding(result, say), tuple(left), tuple(right))
+        right.append(Paragraph(told(inputs, result.note), "warning"))
+    return Group(
+        f"theme-{result.theme.key}",
+        label_of_theme(inputs, result),
+        _finding(inputs, result, say),
+        tuple(left),
+        tuple(right),
+    )
 
 
-def _finding(result: ThemeResult, say: Wording) -> str:
+def _finding(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> str:
     """Say what the theme holds, in numbers."""
     rebalance = result.rebalance
     if not len(rebalance.weights):
         return say("themes.nothing_held", members=len(result.members))
     heaviest, riskiest = str(rebalance.weights.idxmax()), str(rebalance.risk_contributions.idxmax())
-    return say(
+    members = [inputs.universe.instruments[str(each)] for each in rebalance.weights.index]
+    purity = theme_purity(members, {str(key): float(value) for key, value in rebalance.weights.items()})
+    finding = say(
         "themes.finding",
         held=len(rebalance.weights),
         members=len(result.members),
@@ -105,6 +115,10 @@ def _finding(result: ThemeResult, say: Wording) -> str:
         riskiest=riskiest,
         risk=percent(float(rebalance.risk_contributions[riskiest])),
     )
+    if purity is None:
+        return finding
+    driven = {key: percent(getattr(purity, key), 0) for key in ("low", "middle", "high")}
+    return say.joined([finding, say("themes.purity", **driven)])
 
 
 def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
@@ -125,7 +139,9 @@ def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
     )
     return Table(
         title=say(
-            "themes.weights_title", method=rebalance.method.replace("_", " "), day=day(rebalance.decided_on)
+            "themes.weights_title",
+            method=method_label(rebalance.method, say),
+            day=say.prose_day(rebalance.decided_on),
         ),
         columns=(
             Column(say("column.name"), "name"),
@@ -140,10 +156,10 @@ def _holdings(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Table:
     )
 
 
-def _limits(result: ThemeResult, say: Wording) -> Block:
+def _limits(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Block:
     if not result.rebalance.limits_bound:
         return Paragraph(say("themes.no_limits", cap=percent(result.theme.max_weight, 0)), "note")
-    return Listing(say("themes.limits"), result.rebalance.limits_bound)
+    return Listing(say("themes.limits"), tuple(told(inputs, each) for each in result.rebalance.limits_bound))
 
 
 def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[Block, ...]:
@@ -153,12 +169,13 @@ def _rejected(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[
     table = Table(
         title="",
         columns=(Column(say("column.name"), "name"), Column(say("column.why"), "text")),
-        groups=(Rows(tuple((named(inputs, symbol), why) for symbol, why in rejected)),),
+        groups=(Rows(tuple((named(inputs, symbol), told(inputs, why)) for symbol, why in rejected)),),
     )
     return (Details(say.count("themes.rejected", len(rejected)), (table,)),)
 
 
-def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wording) -> LineChart:
+def growth_chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wording) -> LineChart:
+    """Return the growth of 100 in a theme and its benchmark, and the theme's drawdown."""
     last = run.wealth.index[-1].date()
     weeks = fridays(run.wealth.index[0], last)
     lines = [Line(say("chart.theme"), _hundreds(run.wealth, last), main=True)]
@@ -171,8 +188,14 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
     else:
         days = (pd.Timestamp(last) - weeks[0]).days or 1
         shaded = min(max((pd.Timestamp(known_from) - weeks[0]).days / days, 0.0), 1.0)
-        label = say("chart.hindsight", day=day(known_from)) if shaded else ""
-    title = say("chart.growth", currency=inputs.panel.base_currency, costs=f"{run.cost_bps:g}")
+        label = say("chart.hindsight", day=say.prose_day(known_from)) if shaded else ""
+    title = say(
+        "chart.growth",
+        ends=say.listed([f"{each.label} {number(_last(each.values), 0)}" for each in lines]),
+        currency=inputs.panel.base_currency,
+        costs=f"{run.cost_bps:g}",
+    )
+    falls = drawdowns(run.wealth)
     return LineChart(
         title=title,
         lines=tuple(lines),
@@ -181,9 +204,13 @@ def _chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: Wordin
         log=log,
         shaded=shaded,
         shaded_label=label,
-        drawdown_title=say("chart.drawdown"),
-        drawdown=tuple(worst_of_week(drawdowns(run.wealth), last).fillna(0.0).tolist()),
+        drawdown_title=say("chart.drawdown", worst=percent(-float(falls.min()))),
+        drawdown=tuple(worst_of_week(falls, last).fillna(0.0).tolist()),
     )
+
+
+def _last(values: tuple[float, ...]) -> float:
+    return next((each for each in reversed(values) if math.isfinite(each)), math.nan)
 
 
 def _hundreds(wealth: pd.Series, last: date) -> tuple[float, ...]:
@@ -200,16 +227,16 @@ def _statistics(result: ThemeResult, say: Wording) -> Table:
         values = [math.nan if each is None else float(getattr(each, key)) for each in (own, other)]
         if key in RELATIVE:
             values[1] = math.nan
-        rows.append((say(f"statistic.{key}"), *(_written(each, kind) for each in values)))
+        rows.append((say(f"statistic.{key}"), *(_written(each, kind, say) for each in values)))
     title = say("themes.statistics_empty")
     if own is not None:
-        title = say("themes.statistics", first=day(own.start), last=day(own.end))
+        title = say("themes.statistics", first=say.prose_day(own.start), last=say.prose_day(own.end))
     columns = (
         Column(say("column.statistic"), "text"),
         Column(say("chart.theme"), "written"),
         Column(result.benchmark or say("column.no_benchmark"), "written"),
     )
-    return Table(title, columns, (Rows(tuple(rows)),), note=say("themes.statistics_note"))
+    return Table(title, columns, (Rows(tuple(rows)),))
 
 
 def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:
@@ -245,9 +272,9 @@ def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:
     known = result.theme.known_from
     if own is not None and (known is None or own.start < known):
         sentences.append(say("trust.hindsight"))
-    return " ".join(sentences)
+    return say.joined(sentences)
 
 
-def _written(value: float, kind: str) -> str:
+def _written(value: float, kind: str, say: Wording) -> str:
     """Write a statistic; a column that mixes kinds holds text."""
-    return cell_text(value, kind)
+    return cell_text(value, kind, say)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from screener.report.blocks import Block, Cell, Column, Name, Paragraph, Rows, Section, Table
 from screener.report.charts import SPARK_POINTS
 from screener.report.measures import HORIZONS, wealth_returns, weekly
-from screener.report.standing import label_of, mark_of
-from screener.report.words import Wording, day, wording
+from screener.report.standing import label_of, label_of_theme, mark_of
+from screener.report.words import Wording, wording
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,8 @@ def _columns(say: Wording) -> tuple[Column, ...]:
 
 
 def _theme_row(inputs: WeeklyInputs, result: ThemeResult) -> tuple[Cell, ...]:
-    label = result.theme.label_ja if inputs.language == "ja" else result.theme.label
     wealth = None if result.backtest is None else result.backtest.wealth
-    return _row(inputs, Name(label, ""), wealth, result.performance)
+    return _row(inputs, Name(label_of_theme(inputs, result), ""), wealth, result.performance)
 
 
 def _benchmark_row(inputs: WeeklyInputs, result: ThemeResult) -> tuple[Cell, ...]:
@@ -120,5 +119,6 @@ def _hindsight(say: Wording, tested: list[ThemeResult]) -> tuple[Block, ...]:
     dates = sorted({each.theme.known_from for each in tested if each.theme.known_from is not None})
     if not dates:
         return (Paragraph(say("record.hindsight_all"), "note"),)
-    span = day(dates[0]) if len(dates) == 1 else say("record.span", first=day(dates[0]), last=day(dates[-1]))
+    first, last = say.prose_day(dates[0]), say.prose_day(dates[-1])
+    span = first if len(dates) == 1 else say("record.span", first=first, last=last)
     return (Paragraph(say("record.hindsight", span=span), "note"),)

@@ -1,5 +1,6 @@
 "use strict";
 (() => {
+  const root = document.documentElement, said = document.body.dataset;
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
   const make = (tag, properties, parent) => {
     const node = Object.assign(document.createElement(tag), properties);
@@ -7,9 +8,8 @@
     return node;
   };
 
-  addEventListener("load", () => requestAnimationFrame(() => document.documentElement.classList.add("loaded")));
+  addEventListener("load", () => requestAnimationFrame(() => root.classList.add("loaded")));
   document.getElementById("theme").onclick = () => {
-    const root = document.documentElement;
     const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     root.dataset.theme = dark ? "light" : "dark";
   };
@@ -19,7 +19,7 @@
   const value = (row, column) => {
     const text = row.cells[column].textContent.trim();
     if (text === "" || text === "\u2014") return null;
-    const number = Number(text.replace("\u2212", "-").replace(/[+,%]/g, ""));
+    const number = Number(text.replace("\u2212", "-").replace(/[+,%]/g, "").replace("万", "e4").replace("億", "e8"));
     return Number.isNaN(number) ? text.toLowerCase() : number;
   };
   const sort = (table, column, sign) => {
@@ -74,9 +74,15 @@
     };
   });
 
+  all(".ribbon a").forEach((stage) => (stage.onclick = () => {
+    const input = document.querySelector("#market input");
+    input.value = stage.textContent;
+    input.oninput();
+  }));
+
   // ---- charts: the values are read back from the drawn paths, so the page carries them only once
   const WEEK = 7 * 864e5;
-  const decode = (path, axis) => {
+  const decode = (path, axis, height) => {
     const found = [];
     let x = 0, y = 0, absolute = true;
     const pairs = /([Ml]?)\s*(-?\d+)[ ,]?(-?\d+)/g;
@@ -84,7 +90,7 @@
       if (hit[1]) absolute = hit[1] === "M";
       x = absolute ? +hit[2] : x + +hit[2];
       y = absolute ? +hit[3] : y + +hit[3];
-      found.push([x / 1000, axis.at(y / 1000)]);
+      found.push([x / 1000, axis.at(y / height)]);
     }
     return found;
   };
@@ -113,11 +119,11 @@
       return node;
     };
     const span = Math.round((new Date(last) - new Date(first)) / WEEK + 0.49);
-    const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10);
+    const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10).replace(/-/g, said.dash || "-");
     const axis = axisOf(+low, +high, "logscale" in figure.dataset);
     const paths = all("svg svg path", plot);
-    const lines = paths.map((path) => decode(path.getAttribute("d"), axis).map(([x, v]) => [Math.round(x * span), v]));
-    const depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false));
+    const lines = paths.map((path) => decode(path.getAttribute("d"), axis, 500).map(([x, v]) => [Math.round(x * span), v]));
+    const depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false), 160);
     let from = 0, log = axis.log, shown = [], scale = axis;
 
     const draw = () => {
@@ -130,7 +136,7 @@
       const air = log ? (top / bottom) ** 0.04 : 0.04 * (top - bottom) || 1;
       scale = log ? axisOf(bottom / air, top * air, true) : axisOf(bottom - air, top + air, false);
       const at = (index) => (index - from) / (span - from);
-      shown.forEach((line, i) => paths[i].setAttribute("d", "M" + line.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + (scale.share(v) * 1000).toFixed(1)).join("L")));
+      shown.forEach((line, i) => paths[i].setAttribute("d", "M" + line.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + (scale.share(v) * 500).toFixed(1)).join("L")));
       const y = plot.querySelector(".y"), x = plot.querySelector(".x");
       y.replaceChildren();
       ticksOf(scale).forEach((tick) => {
@@ -157,7 +163,7 @@
       const words = plot.querySelector(".shade-label");
       if (words) words.setAttribute("visibility", shade > 0.2 ? "visible" : "hidden");
       const depth = depths.map(([share, v]) => [Math.round(share * span), v]).filter(([index]) => index >= from);
-      fall.querySelector("path").setAttribute("d", "M" + depth.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + ((v / +fall.dataset.low) * 1000).toFixed(1)).join("L") + "L1000 0L0 0z");
+      fall.querySelector("path").setAttribute("d", "M" + depth.map(([index, v]) => (at(index) * 1000).toFixed(1) + " " + ((v / +fall.dataset.low) * 160).toFixed(1)).join("L") + "L1000 0L0 0z");
     };
 
     const caption = figure.querySelector("figcaption");
@@ -165,18 +171,18 @@
     const bar = make("span", { className: "ranges" });
     caption.prepend(bar);
     const press = (chosen, buttons) => buttons.forEach((each) => each.setAttribute("aria-pressed", each === chosen));
-    const ranges = [[1, "1Y"], [3, "3Y"], [0, document.body.dataset.all]].filter(([years]) => years * 52 < span - 8).map(([years, textContent]) => {
+    const ranges = [1, 3, 0].map((n) => [n, n ? n + said.year : said.all]).filter(([years]) => years * 52 < span - 8).map(([years, textContent]) => {
       const button = make("button", { type: "button", textContent }, bar);
       button.onclick = () => { from = years ? span - years * 52 : 0; press(button, ranges); draw(); };
       return button;
     });
     press(ranges.at(-1), ranges);
-    const scaled = make("button", { type: "button", textContent: document.body.dataset.log }, bar);
+    const scaled = make("button", { type: "button", textContent: said.log }, bar);
     scaled.setAttribute("aria-pressed", log);
     scaled.onclick = () => {
       log = !log;
       scaled.setAttribute("aria-pressed", log);
-      named.textContent = document.body.dataset.scales.split("|")[+log];
+      named.textContent = said.scales.split("|")[+log];
       draw();
     };
 
@@ -193,7 +199,7 @@
         const hit = line.find(([at]) => at === index);
         return paths[i].dataset.name + " " + (hit ? hit[1].toFixed(1) : "\u2014");
       });
-      readout.textContent = document.body.dataset.week + " " + weekOf(index) + ": " + parts.join(", ");
+      readout.textContent = said.week + " " + weekOf(index) + ": " + parts.join(", ");
     };
     const point = (event) => {
       const box = plot.getBoundingClientRect();
