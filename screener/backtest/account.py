@@ -357,9 +357,8 @@ def _cost(change: Floats, terms: _Terms) -> Floats:
     if terms.impact is None:
         return np.maximum(change * terms.buy, -change * terms.sell)
     size = np.abs(change)
-    return np.asarray(
-        np.where(change > 0, terms.buy, terms.sell) * size + terms.impact * size * np.sqrt(size)
-    )
+    impact = np.minimum(terms.impact * np.sqrt(size), MOST_IMPACT)
+    return np.asarray((np.where(change > 0, terms.buy, terms.sell) + impact) * size)
 
 
 def _total(values: Floats) -> Floats:
