@@ -36,6 +36,7 @@ from screener.backtest.stress_test import (
     everything_stressed,
     stress,
     stress_table,
+    stress_tables,
 )
 from screener.backtest.theme import BacktestSettings, ThemeResult, walk_theme
 from screener.backtest.theme_honesty import HonestySettings, audit_theme, theme_honesty
@@ -121,6 +122,7 @@ __all__ = [
     "status",
     "stress",
     "stress_table",
+    "stress_tables",
     "theme_named",
     "unknown",
     "weekly",
@@ -296,6 +298,9 @@ def _weekly_inputs(
         themes=themes,
         warnings=market.warnings,
         language=forms.language,
+        stress=stress_tables(
+            market, {each.theme.key: each.rebalance.weights for each in themes if len(each.rebalance.weights)}
+        ),
     )
 
 

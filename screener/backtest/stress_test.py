@@ -13,7 +13,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from screener.backtest.event_study import Selection, StudySettings, event_study
+from screener.backtest.event_study import EventStudy, Selection, StudySettings, event_study
 from screener.errors import UserError, raise_all, unknown
 from screener.market.load import Market
 from screener.market.panel import PricePanel
@@ -118,33 +118,64 @@ def everything_stressed(universe: Universe) -> StressAsk:
     return StressAsk(windows=windows, scenarios=tuple(universe.scenarios))
 
 
-def stress(market: Market, weights: pd.Series, ask: StressAsk) -> StressReport:
+@dataclass(frozen=True, eq=False, slots=True)
+class Measured:
+    """What a stress rests on whatever the portfolio: M betas to the stage's average, and each scenario's events."""
+
+    betas: pd.Series
+    studies: Mapping[str, EventStudy]
+
+
+def measure(market: Market, ask: StressAsk) -> Measured:
+    """Return what windows and scenarios rest on, worked out once for many portfolios."""
+    segments = {symbol: each.segment for symbol, each in market.universe.instruments.items()}
+    columns = [each for each in market.panel.symbols if each in segments]
+    betas = stage_betas(market.panel.prices[columns], segments) if ask.windows else pd.Series(dtype=float)
+    scenarios = market.universe.scenarios
+    return Measured(betas, {each: _study(market, scenarios[each]) for each in ask.scenarios})
+
+
+def stress(
+    market: Market, weights: pd.Series, ask: StressAsk, measured: Measured | None = None
+) -> StressReport:
     """Put a portfolio through what was asked. weights: symbol → fraction of wealth, the rest cash.
 
-    Raises UserError for unknown words, for no weights and for factors without prices.
+    measured: of `measure` with the same ask; None: it is worked out here. Raises UserError for unknown words, for no
+    weights and for factors without prices.
     """
     check_stress(market.universe, ask, _factors(market))
     if not len(weights):
         raise UserError("the portfolio holds nothing but cash; there is nothing to stress")
-    replays, left_out = _replays(market, weights, ask.windows)
+    measured = measured or measure(market, ask)
+    replays, left_out = _replays(market, weights, ask.windows, measured.betas)
     shocked = bool(ask.shocks or ask.factors)
     return StressReport(
         replays=tuple(replays),
         left_out=left_out,
         shock=_shock(market, weights, ask) if shocked else None,
         scenarios=tuple(
-            _scenario(market, weights, market.universe.scenarios[each]) for each in ask.scenarios
+            _scenario(market, weights, market.universe.scenarios[each], measured.studies[each])
+            for each in ask.scenarios
         ),
     )
 
 
-def stress_table(market: Market, weights: pd.Series, ask: StressAsk | None = None) -> pd.DataFrame:
+def stress_tables(market: Market, portfolios: Mapping[str, pd.Series]) -> dict[str, pd.DataFrame]:
+    """Return `stress_table` of each of some portfolios, for all windows and scenarios of the universe."""
+    ask = everything_stressed(market.universe)
+    measured = measure(market, ask)
+    return {key: stress_table(market, weights, ask, measured) for key, weights in portfolios.items()}
+
+
+def stress_table(
+    market: Market, weights: pd.Series, ask: StressAsk | None = None, measured: Measured | None = None
+) -> pd.DataFrame:
     """Return a row a replayed window and scenario, for a report; by default all of the universe.
 
     Columns: what (replay or scenario), key, label, label_ja, start, end, covered (share of the invested weight that
     prices or past events cover), move, low, high (of a scenario), drawdown and estimated_move (of a replay), note.
     """
-    report = stress(market, weights, ask or everything_stressed(market.universe))
+    report = stress(market, weights, ask or everything_stressed(market.universe), measured)
     nothing = float("nan")
     rows: list[tuple[object, ...]] = [
         (
@@ -175,13 +206,13 @@ def stress_table(market: Market, weights: pd.Series, ask: StressAsk | None = Non
 
 
 def _replays(
-    market: Market, weights: pd.Series, keys: tuple[str, ...]
+    market: Market, weights: pd.Series, keys: tuple[str, ...], all_betas: pd.Series
 ) -> tuple[list[WindowReplay], dict[str, str]]:
     events = {each.key: each for each in market.universe.events}
     segments = {symbol: each.segment for symbol, each in market.universe.instruments.items()}
     columns = [each for each in market.panel.symbols if each in segments]
     prices, sessions = market.panel.prices, market.panel.sessions
-    betas = stage_betas(prices[columns], segments).reindex(list(weights.index)) if keys else weights
+    betas = all_betas.reindex(list(weights.index))
     found, left_out = [], {}
     for event in sorted((events[each] for each in dict.fromkeys(keys)), key=lambda each: each.day):
         start = int(sessions.searchsorted(pd.Timestamp(event.day))) - 1
@@ -272,8 +303,8 @@ def _with_rates(market: Market, currencies: list[str]) -> PricePanel:
     )
 
 
-def _scenario(market: Market, weights: pd.Series, scenario: Scenario) -> ScenarioMove:
-    """Return what past events of a scenario's kinds did to its stages, on a portfolio's weights."""
+def _study(market: Market, scenario: Scenario) -> EventStudy:
+    """Return the event study of past events of a scenario's kinds at its stages."""
     matching = tuple(
         each.key
         for each in market.universe.events
@@ -281,11 +312,15 @@ def _scenario(market: Market, weights: pd.Series, scenario: Scenario) -> Scenari
     )
     # without a matching event nothing is measured: no key would mean every one
     never = date.max if not matching else date.min
-    study = event_study(
+    return event_study(
         market,
         Selection(matching, since=never, segments=scenario.segments, together=scenario.key),
         StudySettings(windows=((scenario.first, scenario.last),), placebos=0),
     )
+
+
+def _scenario(market: Market, weights: pd.Series, scenario: Scenario, study: EventStudy) -> ScenarioMove:
+    """Return what past events of a scenario's kinds did to its stages, on a portfolio's weights."""
     segments = {s: each.segment for s, each in market.universe.instruments.items()}
     weight = weights.groupby([segments[str(each)] for each in weights.index]).sum()
     table = study.kinds.set_index("segment").reindex(list(scenario.segments))

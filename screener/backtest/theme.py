@@ -91,13 +91,32 @@ class Comparison:
     information_ratio: float
 
 
+@dataclass(frozen=True, slots=True)
+class Survivorship:
+    """The members of a theme that were delisted during a record: those with prices, and those without."""
+
+    traded: tuple[str, ...]
+    unpriced: tuple[str, ...]
+
+    def __str__(self) -> str:
+        if self.unpriced:
+            names = ", ".join(self.unpriced)
+            return f"survivorship: not controlled; no prices of {names}, delisted, once in this theme"
+        if self.traded:
+            names = ", ".join(self.traded)
+            return f"survivorship: {names}, delisted since, traded until then at what holders received"
+        return (
+            "survivorship: not controlled; the universe names no member of this theme that has been delisted"
+        )
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class ThemeResult:
     """One theme: today's portfolio, its backtest and how the benchmark did over the same days.
 
     comparisons: the theme's benchmark first, then the equal-weight universe and the first names bought and held.
     since_known: statistics of the part that was not hindsight, None where there is none or all is. membership: a row an
-    entry or exit: decided_on, symbol, change, reason. survivorship: a sentence on the names that died. capacity: base
+    entry or exit: decided_on, symbol, change, reason. survivorship: the names that died. capacity: base
     currency at which market impact has eaten half of the lead over the benchmark, inf beyond what was asked, None
     without a lead or an impact. honesty: what survives of the record.
     """
@@ -115,7 +134,7 @@ class ThemeResult:
     comparisons: tuple[Comparison, ...] = ()
     since_known: Performance | None = None
     membership: pd.DataFrame | None = None
-    survivorship: str = ""
+    survivorship: Survivorship | None = None
     capacity: float | None = None
     honesty: Honesty | None = None
 
@@ -362,19 +381,15 @@ def membership_changes(schedule: Sequence[Rebalance]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["decided_on", "symbol", "change", "reason"])
 
 
-def survivorship(market: Market, theme: Theme, start: date) -> str:
-    """Say whether a record since `start` knows the names that died."""
-    universe, as_of = market.universe, market.request.as_of
-    days = [each.date() for each in pd.date_range(start, as_of, freq="MS")] or [start]
-    ever = {each.symbol: each for day in [start, *days] for each in universe.members(theme, day)}
+def survivorship(market: Market, theme: Theme, start: date) -> Survivorship:
+    """Return whether a record since `start` knows the names that died."""
+    as_of = market.request.as_of
     dead = sorted(
-        symbol for symbol, each in ever.items() if each.delisted_on is not None and each.delisted_on <= as_of
+        each.symbol
+        for each in market.universe.belonging(theme)
+        if each.delisted_on is not None and start < each.delisted_on <= as_of
     )
-    unpriced = [symbol for symbol in dead if symbol not in market.panel.symbols]
-    if unpriced:
-        return (
-            f"survivorship: not controlled; no prices of {', '.join(unpriced)}, delisted, once in this theme"
-        )
-    if dead:
-        return f"survivorship: {', '.join(dead)}, delisted since, traded until then at what holders received"
-    return "survivorship: not controlled; the universe names no member of this theme that has been delisted"
+    priced = set(market.panel.symbols)
+    return Survivorship(
+        tuple(each for each in dead if each in priced), tuple(each for each in dead if each not in priced)
+    )

@@ -221,7 +221,7 @@ def _print_words(each: ThemeResult) -> None:
     if each.capacity is not None:
         most = f"{each.capacity:,.3g}" if math.isfinite(each.capacity) else "over 100,000,000,000"
         say(f"  capacity {most}: there market impact has eaten half of the lead over {each.benchmark}")
-    _say_wrapped(each.survivorship)
+    _say_wrapped(str(each.survivorship))
     if each.validity is not None:
         _print_validity(each, each.validity)
     if each.honesty is not None:
@@ -352,7 +352,7 @@ def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
         "validity": None if result.validity is None else asdict(result.validity),
         "honesty": None if result.honesty is None else _honesty_record(result.honesty),
         "capacity": result.capacity,
-        "survivorship": result.survivorship,
+        "survivorship": None if result.survivorship is None else asdict(result.survivorship),
         "known_from": result.theme.known_from,
         "note": result.note,
         **more,

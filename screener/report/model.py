@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 import pandas as pd
@@ -52,6 +52,7 @@ class WeeklyInputs:
     themes: tuple[ThemeResult, ...]
     warnings: tuple[str, ...]
     language: str = "en"
+    stress: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # theme → a row a shock, of stress_table
 
 
 @dataclass(frozen=True, slots=True)

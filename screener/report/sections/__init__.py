@@ -20,6 +20,7 @@ SECTIONS = {
     "screen": "screener.report.sections.screen:section",
     "themes": "screener.report.sections.themes:section",
     "correlations": "screener.report.sections.correlations:section",
+    "stress": "screener.report.sections.stress:section",
     "calendar": "screener.report.sections.calendar:section",
     "quality": "screener.report.sections.quality:section",
     "method": "screener.report.sections.method:section",

@@ -44,6 +44,7 @@ SHOWN = {
     "beta": ("ratio", 0.0),
     "adv": ("money", 0.0),
 }
+MOST_RANKED = 25  # names shown with their figures; screen.csv has all
 
 
 def section(inputs: WeeklyInputs) -> Section:
@@ -76,6 +77,9 @@ def _part(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, say:
     blocks: list[Block] = []
     if len(result.rank):
         blocks.append(_passed(inputs, result, sparks, say))
+        rest = [str(symbol) for symbol in result.rank.sort_values().index[MOST_RANKED:]]
+        if rest:
+            blocks.append(Paragraph(say.count("screen.rest", len(rest), names=say.listed(rest)), "note"))
     else:
         blocks.append(Paragraph(say("screen.nothing_passes"), "warning"))
     rules: tuple[Block, ...] = (_rules(inputs, result, say),) if len(result.passed.columns) else ()
@@ -95,7 +99,7 @@ def _part(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, say:
 def _passed(inputs: WeeklyInputs, result: ScreenResult, sparks: pd.DataFrame, say: Wording) -> Table:
     metrics = [each for each in SHOWN if each in result.metrics.columns]
     rows: list[tuple[Cell, ...]] = []
-    for symbol, rank in result.rank.sort_values().items():
+    for symbol, rank in result.rank.sort_values().head(MOST_RANKED).items():
         key = str(symbol)
         line = tuple(sparks[key].tolist()) if key in sparks.columns else ()
         figures = tuple(_figure(value_at(result.metrics, key, each), each) for each in metrics)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from screener.backtest.performance import drawdowns
+from screener.backtest.theme import BUY_AND_HOLD, EQUAL_WEIGHT
 from screener.backtest.validity import CONFIDENCE, LEVEL
 from screener.report.blocks import (
     Block,
@@ -26,6 +28,7 @@ from screener.report.blocks import (
     Table,
 )
 from screener.report.charts import wants_log
+from screener.report.honesty_words import honesty_sentences
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
 from screener.report.sections.theme_parts import changes, concentration
@@ -55,6 +58,7 @@ STATISTICS = {
     "tracking_error": "share",
     "information_ratio": "ratio",
 }
+OTHERS = {EQUAL_WEIGHT: "equal_weight", BUY_AND_HOLD: "buy_and_hold"}
 RELATIVE = ("beta", "tracking_error", "information_ratio", "turnover_per_year", "cost_drag")
 
 
@@ -82,7 +86,12 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if result.backtest is not None:
         right.append(growth_chart(inputs, result, result.backtest, say))
         right.append(_statistics(result, say))
-    if result.validity is not None:
+    if result.honesty is not None:
+        label, method = label_of_theme(inputs, result), method_label(result.theme.method, say)
+        honesty = replace(result.honesty, theme=label, method=method)
+        words = honesty_sentences(honesty, say) + _survivorship(result, say)
+        right.append(Paragraph(say.joined(words), "note"))
+    elif result.validity is not None:
         right.append(Paragraph(_trust(result, result.validity, say), "note"))
     right += concentration(inputs, result, say)
     if result.note:
@@ -193,7 +202,7 @@ def growth_chart(inputs: WeeklyInputs, result: ThemeResult, run: Backtest, say: 
         "chart.growth",
         ends=say.listed([f"{each.label} {number(_last(each.values), 0)}" for each in lines]),
         currency=inputs.panel.base_currency,
-        costs=f"{run.cost_bps:g}",
+        costs=number(run.cost_bps, 1),
     )
     falls = drawdowns(run.wealth)
     return LineChart(
@@ -220,13 +229,15 @@ def _hundreds(wealth: pd.Series, last: date) -> tuple[float, ...]:
 
 
 def _statistics(result: ThemeResult, say: Wording) -> Table:
-    """Theme beside benchmark, one statistic a row; the benchmark has none of those relative to itself."""
+    """Theme beside benchmark, equal weight and buy and hold, one statistic a row; only the theme has relative ones."""
     own, other = result.performance, result.benchmark_performance
+    others = {each.name: each.performance for each in result.comparisons if each.name in OTHERS}
     rows: list[tuple[Cell, ...]] = []
     for key, kind in STATISTICS.items():
-        values = [math.nan if each is None else float(getattr(each, key)) for each in (own, other)]
+        known = (own, other, *others.values())
+        values = [math.nan if each is None else float(getattr(each, key)) for each in known]
         if key in RELATIVE:
-            values[1] = math.nan
+            values[1:] = [math.nan] * (len(values) - 1)
         rows.append((say(f"statistic.{key}"), *(_written(each, kind, say) for each in values)))
     title = say("themes.statistics_empty")
     if own is not None:
@@ -235,6 +246,7 @@ def _statistics(result: ThemeResult, say: Wording) -> Table:
         Column(say("column.statistic"), "text"),
         Column(say("chart.theme"), "written"),
         Column(result.benchmark or say("column.no_benchmark"), "written"),
+        *(Column(say(f"themes.{OTHERS[name]}"), "written") for name in others),
     )
     return Table(title, columns, (Rows(tuple(rows)),))
 
@@ -273,6 +285,17 @@ def _trust(result: ThemeResult, validity: Validity, say: Wording) -> str:
     if own is not None and (known is None or own.start < known):
         sentences.append(say("trust.hindsight"))
     return say.joined(sentences)
+
+
+def _survivorship(result: ThemeResult, say: Wording) -> list[str]:
+    found = result.survivorship
+    if found is None:
+        return []
+    if found.unpriced:
+        return [say("themes.survivorship.unpriced", names=say.listed(found.unpriced))]
+    if found.traded:
+        return [say("themes.survivorship.traded", names=say.listed(found.traded))]
+    return [say("themes.survivorship.none")]
 
 
 def _written(value: float, kind: str, say: Wording) -> str:
