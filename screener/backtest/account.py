@@ -263,8 +263,9 @@ class _Run:
             change, cost = _changes(*book, terms)
         self.pending[:, group] &= ~mask
         left = self.cash - _total(change) - _total(cost)
-        if (left < -ROUNDING * wealth).any():
-            change, cut = self._affordable(change, cost)
+        lacking = left < -ROUNDING * wealth
+        if lacking.any():
+            change, cut = self._affordable(change, cost, lacking)
             cost = _cost(change, terms)
             left = self.cash - _total(change) - _total(cost)
             self._wait_for_sales(row, group, cut, worth, wealth)
@@ -286,7 +287,7 @@ class _Run:
             self.rates.buy[at, group] * self.cost_scale, self.rates.sell[at, group] * self.cost_scale, impact
         )
 
-    def _affordable(self, change: Floats, cost: Floats) -> tuple[Floats, Bools]:
+    def _affordable(self, change: Floats, cost: Floats, lacking: Bools) -> tuple[Floats, Bools]:
         """Cut purchases in proportion to what cash and this session's sales pay for.
 
         Exchanges trade at different hours. Sized on wealth alone, what trades last would be bought on credit whenever
@@ -295,7 +296,7 @@ class _Run:
         bought = change > 0
         needed = _total(np.where(bought, change + cost, 0.0))
         available = self.cash - _total(np.where(bought, 0.0, change + cost))
-        short = needed > available * (1 + ROUNDING)
+        short = lacking & (needed > available * (1 + ROUNDING))
         share = np.divide(available, needed, out=np.ones_like(needed), where=short)
         kept = np.where(bought, np.maximum(share, 0.0)[:, None], 1.0)
         return change * kept, bought & short[:, None]
@@ -341,12 +342,14 @@ def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> 
         change = target * after[:, None] - current
         cost = _cost(change, terms)
         excess = after + _total(cost) - wealth
-        if (excess <= 1e-15 * wealth).all():
+        unpaid = excess > 1e-15 * wealth
+        if not unpaid.any():
             break
         rate = np.where(change > 0, terms.buy, -terms.sell)
         if terms.impact is not None:
             rate = rate + 1.5 * terms.impact * np.sqrt(np.abs(change)) * np.sign(change)
-        after = after - np.maximum(excess, 0.0) / (1.0 + _total(target * rate))
+        # a variant that is done stays as it is, so that it never depends on what it is run beside
+        after = np.where(unpaid, after - excess / (1.0 + _total(target * rate)), after)
     return change, cost
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from screener.cli import backtest, doctor, portfolio, prices, screening, themes, universe, weekly
+from screener.cli import backtest, doctor, portfolio, prices, screening, sweep, themes, universe, weekly
 from screener.errors import ScreenerError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
 app.command("weekly")(weekly.weekly)
 app.command("doctor")(doctor.doctor)
 
