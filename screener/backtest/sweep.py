@@ -32,7 +32,7 @@ from screener.universe.model import Instrument, Theme
 
 Floats = npt.NDArray[np.float64]
 MOST_STATES = 32_000_000  # numbers that the states of one account may take: 256 MB
-FULL = 128  # points of a batch, about: more save little time and lose more when a run is broken off
+FULL = 256  # points of a batch, about: more save little time
 ON_HOLDINGS = ("turnover", "trade")  # limits under which a decision depends on the one before
 
 

@@ -36,7 +36,16 @@ from screener.universe.model import Theme, Universe
 MOST_POINTS = 5_000
 MOST_WEEKS = 1_040
 MOST_SCALE = 100.0
-DIMENSIONS = ("method", "lookback_weeks", "estimator", "max_weight", "limits", "rebalance", "execution", "costs")
+DIMENSIONS = (
+    "method",
+    "lookback_weeks",
+    "estimator",
+    "max_weight",
+    "limits",
+    "rebalance",
+    "execution",
+    "costs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,9 @@ def grid_points(
     choices: list[Sequence[Any]] = [
         reader.choices("method", _method, [theme.method]),
         reader.choices("lookback_weeks", _weeks, [usual.lookback_weeks]),
-        reader.choices("estimator", lambda each: _one_of("estimator", each, list(ESTIMATORS)), [usual.estimator]),
+        reader.choices(
+            "estimator", lambda each: _one_of("estimator", each, list(ESTIMATORS)), [usual.estimator]
+        ),
         reader.choices("max_weight", _fraction, [theme.max_weight]),
         reader.limits(universe, theme),
         reader.choices("rebalance", _schedule, ["monthly"]),

@@ -27,13 +27,14 @@ def record_sweep(path: Path, market: Market, theme: Theme, sweep: Sweep) -> Sear
 
     Raises ScreenerError when the ledger cannot be read or written.
     """
-    request, universe = market.request, market.universe
+    request, universe, synthetic = market.request, market.universe, market.panel.synthetic
     offered = []
     for each in sweep.results:
         if each.performance is None:
             continue
         wealth = _wealth(each, sweep.sessions)
-        variant = Variant(universe.key, theme.key, request.source, settings_of(each, market, theme))
+        settings = settings_of(each, market, theme)
+        variant = Variant(universe.key, theme.key, request.source, settings, synthetic)
         trial = trial_of(
             variant,
             wealth,
@@ -43,7 +44,8 @@ def record_sweep(path: Path, market: Market, theme: Theme, sweep: Sweep) -> Sear
         )
         offered += [] if trial is None else [trial]
     record(path, offered)
-    search = search_of(weekly_matrix(read_ledger(path).of(universe.key, theme.key, request.source)))
+    tried = read_ledger(path).of(universe.key, theme.key, synthetic=synthetic)
+    search = search_of(weekly_matrix(tried))
     longest = max(len(each.returns) for each in sweep.results)
     sessions = sweep.sessions[len(sweep.sessions) - longest - 1 :]
     per_year = longest / ((sessions[-1] - sessions[0]).days / 365.25)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from time import perf_counter
 
 import pandas as pd
 
@@ -16,6 +17,7 @@ from screener.errors import ScreenerError
 from screener.market.load import Market
 
 BATCHES_EACH = 4  # of a worker process, so that none waits long for the last
+PATIENCE = 5.0  # seconds of a batch in this process
 ON_CLUSTER = 32  # points of a batch there
 Progress = Callable[[int, int], None]  # points done, of all
 
@@ -55,8 +57,8 @@ def run_sweep(
     if progress is not None:
         progress(picked_up, len(points))
     left = [each for each in points if each not in found]
-    job = Job(run_batch, ground, batches(left, _full(len(left), workers)))
-    for _, results in run(job, workers):
+    here = not workers.address and workers.processes == 1 and folder is not None
+    for results in _growing(ground, left) if here else _spread(ground, left, workers):
         by_task: dict[tuple[object, ...], list[PointResult]] = {}
         for result in results:
             found[result.point] = result
@@ -72,12 +74,28 @@ def run_sweep(
     return Sweep(ordered, ground.panel.sessions, picked_up)
 
 
-def _full(points: int, workers: Workers) -> int:
+def _growing(ground: Ground, points: Sequence[GridPoint]) -> Iterator[list[PointResult]]:
+    """Work points in this process, in batches that grow as long as each takes no longer than PATIENCE.
+
+    Larger batches are faster, and lose more when a run is broken off. The results do not depend on them.
+    """
+    rules, size = batches(points, 1), 1
+    while rules:
+        batch = tuple(each for rule in rules[:size] for each in rule)
+        rules = rules[size:]
+        before = perf_counter()
+        yield from (found for _, found in run(Job(run_batch, ground, [batch]), Workers()))
+        took = perf_counter() - before
+        size = max(1, size // 2) if took > PATIENCE else size * 2 if len(batch) < FULL else size
+
+
+def _spread(ground: Ground, points: Sequence[GridPoint], workers: Workers) -> Iterator[list[PointResult]]:
+    full = FULL
     if workers.address:
-        return ON_CLUSTER
-    if workers.processes == 1:
-        return FULL
-    return min(FULL, max(1, ceil(points / (BATCHES_EACH * workers.processes))))
+        full = ON_CLUSTER
+    elif workers.processes > 1:
+        full = min(FULL, max(1, ceil(len(points) / (BATCHES_EACH * workers.processes))))
+    yield from (found for _, found in run(Job(run_batch, ground, batches(points, full)), workers))
 
 
 def inputs_of(ground: Ground, market: Market, versions: Mapping[str, str]) -> dict[str, str]:

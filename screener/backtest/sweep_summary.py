@@ -33,8 +33,8 @@ class SweepSummary:
 
     table: a row a variant, indexed v0001 …: settings, figures over its own record, `sharpe_common` over the common
     sessions, and a note where there is no record. best, median: of sharpe_common. spread: dimension → a row a value:
-    variants, mean, lowest, highest of sharpe_common; only dimensions that vary. superiority: over the benchmark, or over
-    cash ("") where there is none. deflated_sharpe: of the best, after `search`. None or NaN: cannot be said.
+    variants, mean, lowest, highest of sharpe_common; only dimensions that vary. superiority: over the benchmark, or
+    over cash ("") where there is none. deflated_sharpe: of the best, after `search`. None or NaN: cannot be said.
     """
 
     table: pd.DataFrame
@@ -94,7 +94,9 @@ def summarise_sweep(
     table = results_table(sweep)
     has = np.array([each.performance is not None for each in sweep.results])
     shortest = min(len(each.returns) for each in sweep.results if each.performance is not None)
-    kept = [each.returns[len(each.returns) - shortest :] for each in sweep.results if each.performance is not None]
+    kept = [
+        each.returns[len(each.returns) - shortest :] for each in sweep.results if each.performance is not None
+    ]
     returns = np.column_stack(kept)
     sessions = sweep.sessions[len(sweep.sessions) - shortest - 1 :]
     per_year = shortest / ((sessions[-1] - sessions[0]).days / 365.25)

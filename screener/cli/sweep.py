@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,7 @@ HEADERS = {
     "costs": "Costs",
 }
 CONFIDENCE = 0.95
+WIDEST = 78  # characters of a line of the paragraph
 
 
 @with_request
@@ -46,7 +48,8 @@ def sweep(
     request: Request,
     theme: Annotated[str, typer.Argument(help="A theme.")],
     grid: Annotated[
-        Path, typer.Option("--grid", metavar="FILE", help="TOML: method, lookback_weeks, rebalance … as lists.")
+        Path,
+        typer.Option("--grid", metavar="FILE", help="TOML: method, lookback_weeks, rebalance … as lists."),
     ],
     workers: Annotated[
         str, typer.Option("--workers", metavar="N|tcp://…", help="Processes, or a Dask scheduler.")
@@ -64,12 +67,16 @@ def sweep(
     ] = None,
     axes: Annotated[
         str,
-        typer.Option("--axes", metavar="ROWS,COLUMNS", help="Of the heatmap. [default: the two that matter most]"),
+        typer.Option(
+            "--axes", metavar="ROWS,COLUMNS", help="Of the heatmap. [default: the two that matter most]"
+        ),
     ] = "",
     ledger: Annotated[
         Path | None,
         typer.Option(
-            "--ledger", envvar="SCREENER_LEDGER", help="The ledger of trials. [default: beside the price store]"
+            "--ledger",
+            envvar="SCREENER_LEDGER",
+            help="The ledger of trials. [default: beside the price store]",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -89,7 +96,9 @@ def sweep(
     with counting(f"{len(points):,} variants") as show:
         outcome = run(market, chosen, points, BacktestSettings(years=years, start=start), options, show)
     if outcome.changed:
-        tell(f"{outcome.folder}: older results are of other inputs ({', '.join(outcome.changed)}); all done anew")
+        tell(
+            f"{outcome.folder}: older results are of other inputs ({', '.join(outcome.changed)}); all done anew"
+        )
     if outcome.sweep.picked_up:
         tell(f"{outcome.sweep.picked_up:,} of {len(points):,} variants were there from an earlier run")
     if plot is not None:
@@ -169,7 +178,7 @@ def _print(market: Market, outcome: SweepOutcome, theme: str) -> None:
     if varied:
         say()
         columns = [Column("Setting"), Column("Value", flexible=True), Column("Variants", 0, True)]
-        columns += [Column(f"{each} Sharpe", 0, True) for each in ("Mean", "Lowest", "Highest")]
+        columns += [Column(each, 0, True) for each in ("Mean Sharpe", "Lowest", "Highest")]
         rows = []
         for dimension, spread in summary.spread.items():
             for at, (value, row) in enumerate(spread.iterrows()):
@@ -178,7 +187,7 @@ def _print(market: Market, outcome: SweepOutcome, theme: str) -> None:
                 rows.append(["" if at else HEADERS[dimension], shown, f"{int(row['variants']):,}", *numbers])
         print_table(columns, rows)
     say()
-    for line in sentences(summary, theme):
+    for line in textwrap.wrap(" ".join(sentences(summary, theme)), WIDEST):
         say(line)
     notes = table.loc[table["note"] != "", "note"]
     for note, count in notes.value_counts().items():
@@ -186,30 +195,36 @@ def _print(market: Market, outcome: SweepOutcome, theme: str) -> None:
 
 
 def sentences(summary: SweepSummary, theme: str) -> list[str]:
-    """Return what survives of a sweep, in plain words, a line each."""
-    table, best = summary.table, summary.table.loc[summary.best]
-    median = table.loc[summary.median]
+    """Return what survives of a sweep, in plain words, a sentence each."""
+    table = summary.table
+    best, median = (float(table.loc[each, "sharpe_common"]) for each in (summary.best, summary.median))
     count = int(table["sharpe_common"].notna().sum())
+    other = f"; {summary.benchmark} had {number(summary.benchmark_sharpe)}" if summary.benchmark else ""
     lines = [
-        f"{theme}: {count:,} variants, {summary.first} to {summary.last}, after costs. The best has a Sharpe",
-        f"  ratio of {number(best['sharpe_common'])}, the median {number(median['sharpe_common'])}"
-        + (f"; {summary.benchmark} had {number(summary.benchmark_sharpe)}." if summary.benchmark else "."),
+        f"{theme}: {count:,} variants, {summary.first} to {summary.last}, after costs.",
+        f"The best has a Sharpe ratio of {number(best)}, the median {number(median)}{other}.",
     ]
     if summary.overfitting is not None:
         chance = percent(summary.overfitting.probability, signed=False, digits=0)
-        lines.append("  Chosen on one half of the time, the best fell to the lower half of the variants on the")
-        lines.append(f"  other in {chance} of {len(summary.overfitting.logits):,} splits (probability of overfitting).")
+        splits = f"{len(summary.overfitting.logits):,}"
+        lines.append(
+            f"Chosen on one half of the time, the best fell among the lower half of the variants on the other half "
+            f"in {chance} of {splits} splits (the probability of backtest overfitting)."
+        )
     if summary.superiority is not None:
-        against = summary.benchmark or "cash"
         p_value = number(summary.superiority.p_value, 3)
-        lines.append(f"  That no variant beats {against}: p = {p_value} (superior predictive ability).")
-    search = summary.search
+        against = summary.benchmark or "cash"
+        lines.append(
+            f"If no variant truly beat {against}, a lead this large would come with p = {p_value} (SPA)."
+        )
     if math.isfinite(summary.deflated_sharpe):
         before = percent(summary.probabilistic_sharpe, signed=False, digits=0)
         after = percent(summary.deflated_sharpe, signed=False, digits=0)
-        tried = f"{search.trials:,} tried, worth {search.effective:.1f} independent ones"
-        lines.append(f"  The best one's true Sharpe is above 0 with {before} taken alone, with {after} after")
-        lines.append(f"  the search ({tried}).")
+        search = summary.search
+        lines.append(
+            f"Taken alone, the best one's true Sharpe ratio is above 0 with {before}; after {search.trials:,} variants "
+            f"tried, worth {search.effective:.1f} independent ones, with {after} (deflated)."
+        )
     return [*lines, _verdict(summary)]
 
 
@@ -219,14 +234,14 @@ def _verdict(summary: SweepSummary) -> str:
     stable = summary.overfitting is not None and summary.overfitting.probability < 0.5
     against = summary.benchmark or "cash"
     if skill and beats and stable:
-        return f"  What survives: a Sharpe above 0 and a lead over {against} that luck rarely brings."
+        return f"What survives: a Sharpe above 0 and a lead over {against} that luck rarely brings."
     if skill and beats:
-        return f"  What survives: a lead over {against}, but not the choice of this variant over the others."
+        return f"What survives: a lead over {against}, but not the choice of this variant over the others."
     if skill:
-        return f"  What survives: a Sharpe above 0. A lead over {against} is not shown."
+        return f"What survives: a Sharpe above 0. A lead over {against} is not shown."
     if beats:
-        return f"  What survives: a lead over {against}. A Sharpe above 0 is not shown after the search."
-    return "  What survives: nothing that luck and the search could not have brought."
+        return f"What survives: a lead over {against}. A Sharpe above 0 is not shown after the search."
+    return "What survives: nothing that luck and the search could not have brought."
 
 
 def _value(table: Any, key: str, dimension: str) -> str:

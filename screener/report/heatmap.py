@@ -10,7 +10,11 @@ import pandas as pd
 CELL, HEIGHT, GAP = 84, 40, 2
 LETTER = 7.2  # width of a letter of 13 px, about
 MARGIN, TITLE = 16, 64
-LOW, MIDDLE, HIGH = (178, 74, 46), (245, 243, 238), (28, 112, 120)  # red-brown, paper, sea: told apart by all eyes
+LOW, MIDDLE, HIGH = (
+    (178, 74, 46),
+    (245, 243, 238),
+    (28, 112, 120),
+)  # red-brown, paper, sea: told apart by all eyes
 NOTHING = "#fff"
 
 
@@ -25,13 +29,16 @@ def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = 
     left = MARGIN + max([0.0, *(LETTER * len(each) for each in (*down, rows))]) + 12
     wide = max(CELL, max([0.0, *(LETTER * len(each) + 12 for each in across)]))
     top = TITLE + 44
-    width = max(left + wide * len(across), LETTER * 1.2 * len(title) + MARGIN, LETTER * len(note) + MARGIN) + MARGIN
+    width = (
+        max(left + wide * len(across), LETTER * 1.2 * len(title) + MARGIN, LETTER * len(note) + MARGIN)
+        + MARGIN
+    )
     height = top + HEIGHT * len(down) + 20
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" '
         f'height="{height:.0f}" role="img" font-family="system-ui, sans-serif" font-size="13" fill="#222">',
         f"<title>{escape(title)}</title>",
-        f'<rect width="100%" height="100%" fill="#fff"/>',
+        '<rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="{MARGIN}" y="26" font-size="16" font-weight="600">{escape(title)}</text>',
         f'<text x="{MARGIN}" y="47" fill="#555">{escape(note)}</text>',
         f'<text x="{left - 12:.0f}" y="{top - 10}" text-anchor="end" fill="#555">{escape(rows)}</text>',
