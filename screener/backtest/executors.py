@@ -22,6 +22,7 @@ Batch = TypeVar("Batch")
 Result = TypeVar("Result")
 MOST_PROCESSES = 512
 ATTEMPTS = 3  # of a batch whose worker dies
+CONNECT = 10  # seconds until a cluster counts as not there
 ADDRESS = re.compile(r"(tcp|tls)://\S+:\d+")
 
 
@@ -118,7 +119,7 @@ def _on_cluster(job: Job[Shared, Batch, Result], address: str) -> Iterator[tuple
     except ImportError:
         raise UserError("--workers tcp://… needs Dask: pip install 'screener[dask]'") from None
     try:
-        client = Client(address, timeout=10, set_as_default=False)
+        client = Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise ScreenerError(f"the Dask scheduler at {address} cannot be reached: {error}") from None
     with client:
@@ -159,7 +160,7 @@ def _round(client: Any, job: Job[Shared, Batch, Result], numbers: Sequence[int])
         client.submit(_call_on_cluster, shared, job.batches[number], pure=False, retries=0): number
         for number in numbers
     }
-    for future in as_completed(list(futures)):
+    for future in as_completed(list(futures), loop=client.loop):
         try:
             yield futures[future], future.result()
         except (KilledWorker, FutureCancelledError) as error:

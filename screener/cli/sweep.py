@@ -133,7 +133,7 @@ def _write_plot(plot: Path, axes: str, outcome: SweepOutcome, label: str) -> Non
 
     rows, columns = _axes(axes, outcome.summary)
     summary = outcome.summary
-    title = f"{label}: mean Sharpe ratio by {HEADERS[rows].lower()} and {HEADERS[columns].lower()}"
+    title = f"{label}: mean Sharpe ratio"
     count = int(summary.table["sharpe_common"].notna().sum())
     note = f"{count:,} variants, {summary.first} to {summary.last}, after costs"
     drawn = heatmap_svg(

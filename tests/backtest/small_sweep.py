@@ -25,7 +25,9 @@ def a_universe() -> Universe:
 
 
 def a_theme(universe: Universe) -> Theme:
-    return replace(universe.themes["magnets"], max_weight=0.5, max_segment_weight=1.0, limits=(), benchmark="")
+    return replace(
+        universe.themes["magnets"], max_weight=0.5, max_segment_weight=1.0, limits=(), benchmark=""
+    )
 
 
 def ground_of(*, seed: int = 0) -> Ground:

@@ -128,7 +128,7 @@ def test_what_cannot_be_decided_says_why_and_stops_no_other(ground: Ground) -> N
     assert first.performance is None and "cash <= 0%" in first.note
     assert second.performance is not None
     assert run_batch(short, [early])[0].note == "no member has enough history for a backtest"
-    with pytest.raises(ScreenerError, match="no variant could be backtested: .*cash"):
+    with pytest.raises(ScreenerError, match=r"no variant could be backtested: .*cash"):
         run_sweep(ground, [bad], Workers())
 
 
