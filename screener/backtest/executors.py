@@ -115,11 +115,12 @@ def _on_processes(job: Job[Shared, Batch, Result], processes: int) -> Iterator[t
 
 def _on_cluster(job: Job[Shared, Batch, Result], address: str) -> Iterator[tuple[int, Result]]:
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise UserError("--workers tcp://… needs Dask: pip install 'screener[dask]'") from None
+    make: Any = distributed.Client
     try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
+        client: Any = make(address, timeout=CONNECT, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise ScreenerError(f"the Dask scheduler at {address} cannot be reached: {error}") from None
     with client:
@@ -150,7 +151,7 @@ class _Lost:
 
 def _round(client: Any, job: Job[Shared, Batch, Result], numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
     """Submit some batches once, and yield what comes back; a worker that dies is replaced by another as Dask does."""
-    from distributed import as_completed
+    import distributed
     from distributed.client import FutureCancelledError
     from distributed.scheduler import KilledWorker
 
@@ -160,7 +161,8 @@ def _round(client: Any, job: Job[Shared, Batch, Result], numbers: Sequence[int])
         client.submit(_call_on_cluster, shared, job.batches[number], pure=False, retries=0): number
         for number in numbers
     }
-    for future in as_completed(list(futures), loop=client.loop):
+    done: Any = distributed.as_completed
+    for future in done(list(futures), loop=client.loop):
         try:
             yield futures[future], future.result()
         except (KilledWorker, FutureCancelledError) as error:

@@ -5,6 +5,7 @@ Each comes out as `simulate` alone would have it, to the last bit, whatever it i
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -81,11 +82,15 @@ class Ground:
 
     def listed(self) -> Callable[[date], tuple[Instrument, ...]]:
         """Return who was in the theme on a date; the same tuple whenever it was the same names."""
-        known: dict[tuple[int, ...], tuple[Instrument, ...]] = {}
+        days = {day for each in self.members for day in (each.listed_from, each.delisted_on)}
+        changes = sorted(day for day in days if day is not None)
+        known: dict[int, tuple[Instrument, ...]] = {}
 
         def members_on(day: date) -> tuple[Instrument, ...]:
-            key = tuple(at for at, each in enumerate(self.members) if each.is_listed(day))
-            return known.setdefault(key, tuple(self.members[at] for at in key))
+            span = bisect_right(changes, day)  # between two changes it is the same names
+            if span not in known:
+                known[span] = tuple(each for each in self.members if each.is_listed(day))
+            return known[span]
 
         return members_on
 
@@ -150,8 +155,13 @@ def run_batch(ground: Ground, points: Sequence[GridPoint]) -> list[PointResult]:
     for each in points:
         rules.setdefault(each.rule, []).append(each)
     decided: dict[tuple[object, ...], Decisions | str] = {}
+    dates_of: dict[str, Sequence[date]] = {
+        words: rebalance_dates(ground.panel.sessions, words, start=ground.first, end=ground.last)
+        for words in {each.rebalance for each in points}
+    }
+    members_on = ground.listed()
     for own in rules.values():
-        decided.update(_decide_rule(ground, own))
+        decided.update(_decide_rule(ground, own, dates_of, members_on))
     found: dict[GridPoint, PointResult] = {}
     stacks: dict[tuple[object, ...], dict[tuple[object, ...], list[GridPoint]]] = {}
     for each in points:
@@ -167,25 +177,25 @@ def run_batch(ground: Ground, points: Sequence[GridPoint]) -> list[PointResult]:
     return [found[each] for each in points]
 
 
-def _decide_rule(ground: Ground, points: Sequence[GridPoint]) -> dict[tuple[object, ...], Decisions | str]:
+def _decide_rule(
+    ground: Ground,
+    points: Sequence[GridPoint],
+    dates_of: Mapping[str, Sequence[date]],
+    members_on: Callable[[date], tuple[Instrument, ...]],
+) -> dict[tuple[object, ...], Decisions | str]:
     """Decide all schedules of one rule; what they share of dates is decided once.
 
     From the first decision on that holds anything: the record does not start with years of cash.
     """
     point = points[0]
     theme = point.theme(ground.theme)
-    sessions = ground.panel.sessions
     tasks = {each.task: each.rebalance for each in points}
-    dates = {
-        task: rebalance_dates(sessions, words, start=ground.first, end=ground.last)
-        for task, words in tasks.items()
-    }
+    dates = {task: dates_of[words] for task, words in tasks.items()}
     alone = any(each.subject in ON_HOLDINGS for each in theme_limits(theme))
     together: list[Sequence[date]] = list(dates.values())
     if not alone:
         together = [sorted({day for each in dates.values() for day in each})]
     known = Known(benchmark_mics=ground.benchmark_mics)
-    members_on = ground.listed()
     made = []
     try:
         for each in together:
@@ -268,10 +278,12 @@ def _trade(
         decided_on = sessions.searchsorted(pd.DatetimeIndex(decisions.dates))
         free = len(variants)
         variants.append(Variant(decided_on, targets, 0.0, 0.0, band))
-        for each in points:
-            places.append((each, len(variants), free))
-            scales = (each.cost_scale,) * 2 if each.cost_bps is None else (each.cost_bps / 1e4, 0.0)
-            variants.append(Variant(decided_on, targets, *scales, band))
+        for own in points:
+            places.append((own, len(variants), free))
+            scale, impact = own.cost_scale, own.cost_scale
+            if own.cost_bps is not None:
+                scale, impact = own.cost_bps / 1e4, 0.0
+            variants.append(Variant(decided_on, targets, scale, impact, band))
     account = run_account(tape, rates, variants, detail=False)
     benchmark = benchmark_wealth(panel, ground.theme.benchmark, sessions) if ground.theme.benchmark else None
     return [_result(account, each, variants, (sessions, benchmark)) for each in places]
@@ -305,6 +317,7 @@ def _result(
     wealth = pd.Series(np.ascontiguousarray(account.wealth[:, number]), index=sessions, name="wealth")
     gross = pd.Series(np.ascontiguousarray(account.wealth[:, free]), index=sessions, name="gross")
     rows = variants[number].decided
-    turnover = pd.Series(one_way(account.traded[: len(rows), number], wealth.to_numpy()[rows]))
+    before = np.asarray(wealth, dtype=np.float64)[rows]
+    turnover = pd.Series(one_way(account.traded[: len(rows), number], before))
     figures = summarise(wealth, benchmark=benchmark, gross=gross, turnover=turnover)
     return PointResult(point, sessions[0].date(), simple_returns(wealth), figures)

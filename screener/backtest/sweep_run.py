@@ -59,13 +59,13 @@ def run_sweep(
     left = [each for each in points if each not in found]
     here = not workers.address and workers.processes == 1 and folder is not None
     for results in _growing(ground, left) if here else _spread(ground, left, workers):
-        by_task: dict[tuple[object, ...], list[PointResult]] = {}
+        finished: dict[tuple[object, ...], list[PointResult]] = {}
         for result in results:
             found[result.point] = result
-            by_task.setdefault(result.point.task, []).append(result)
-        for own in by_task.values() if folder is not None else ():
-            assert folder is not None
-            folder.save(own)
+            finished.setdefault(result.point.task, []).append(result)
+        if folder is not None:
+            for done in finished.values():
+                folder.save(done)
         if progress is not None:
             progress(len(found), len(points))
     ordered = tuple(found[each] for each in points)

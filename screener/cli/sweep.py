@@ -197,7 +197,7 @@ def _print(market: Market, outcome: SweepOutcome, theme: str) -> None:
 def sentences(summary: SweepSummary, theme: str) -> list[str]:
     """Return what survives of a sweep, in plain words, a sentence each."""
     table = summary.table
-    best, median = (float(table.loc[each, "sharpe_common"]) for each in (summary.best, summary.median))
+    best, median = table["sharpe_common"].loc[[summary.best, summary.median]].tolist()
     count = int(table["sharpe_common"].notna().sum())
     other = f"; {summary.benchmark} had {number(summary.benchmark_sharpe)}" if summary.benchmark else ""
     lines = [

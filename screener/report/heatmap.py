@@ -24,7 +24,8 @@ def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = 
     The colours run from the lowest value to the highest; where values lie on both sides of zero, zero is the pale
     middle. title, note, rows and columns: words; the last two name what the labels are of.
     """
-    values = [float(each) for each in table.to_numpy().ravel() if math.isfinite(each)]
+    numbers = table.to_numpy(dtype=float)
+    values = [each for each in numbers.ravel().tolist() if math.isfinite(each)]
     down, across = [str(each) for each in table.index], [str(each) for each in table.columns]
     left = MARGIN + max([0.0, *(LETTER * len(each) for each in (*down, rows))]) + 12
     wide = max(CELL, max([0.0, *(LETTER * len(each) + 12 for each in across)]))
@@ -52,7 +53,7 @@ def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = 
         middle = y + HEIGHT / 2 + 4.5
         parts.append(f'<text x="{left - 12:.0f}" y="{middle:.1f}" text-anchor="end">{escape(label)}</text>')
         for at in range(len(across)):
-            parts.append(_cell(float(table.iat[row, at]), values, (left + wide * at, y, wide)))
+            parts.append(_cell(float(numbers[row, at]), values, (left + wide * at, y, wide)))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
