@@ -9,6 +9,7 @@ import pandas as pd
 
 CELL, HEIGHT, GAP = 84, 40, 2
 LETTER = 7.2  # width of a letter of 13 px, about
+WIDE_LETTER = 10.5  # of the title
 MARGIN, TITLE = 16, 64
 LOW, MIDDLE, HIGH = (
     (178, 74, 46),
@@ -21,8 +22,7 @@ NOTHING = "#fff"
 def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = "", columns: str = "") -> str:
     """Return an SVG of a table of numbers, rows down and columns across in its order; NaN cells stay empty.
 
-    The colours run from the lowest value to the highest; where values lie on both sides of zero, zero is the pale
-    middle. title, note, rows and columns: words; the last two name what the labels are of.
+    Values above zero are the darker the higher, those below it, in another colour, the darker the lower. title, note, rows and columns: words; the last two name what the labels are of.
     """
     numbers = table.to_numpy(dtype=float)
     values = [each for each in numbers.ravel().tolist() if math.isfinite(each)]
@@ -31,7 +31,7 @@ def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = 
     wide = max(CELL, max([0.0, *(LETTER * len(each) + 12 for each in across)]))
     top = TITLE + 44
     width = (
-        max(left + wide * len(across), LETTER * 1.2 * len(title) + MARGIN, LETTER * len(note) + MARGIN)
+        max(left + wide * len(across), WIDE_LETTER * len(title) + MARGIN, LETTER * len(note) + MARGIN)
         + MARGIN
     )
     height = top + HEIGHT * len(down) + 20
@@ -72,8 +72,8 @@ def _cell(value: float, values: list[float], place: tuple[float, float, float]) 
 
 
 def _colour(value: float, low: float, high: float) -> tuple[int, int, int]:
-    """Return red, green and blue: through the pale middle at zero, or at half way where all are of one sign."""
-    middle = 0.0 if low < 0 < high else (low + high) / 2
+    """Return red, green and blue: red-brown below zero, sea above it; pale is zero, or what is nearest to it."""
+    middle = min(max(0.0, low), high)
     reach = max(high - middle, middle - low)
     share = 0.0 if reach <= 0 else (value - middle) / reach
     end = HIGH if share > 0 else LOW
