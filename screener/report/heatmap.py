@@ -22,7 +22,8 @@ NOTHING = "#fff"
 def heatmap_svg(table: pd.DataFrame, title: str, note: str = "", *, rows: str = "", columns: str = "") -> str:
     """Return an SVG of a table of numbers, rows down and columns across in its order; NaN cells stay empty.
 
-    Values above zero are the darker the higher, those below it, in another colour, the darker the lower. title, note, rows and columns: words; the last two name what the labels are of.
+    Values above zero are the darker the higher, those below it, in another colour, the darker the lower. title, note,
+    rows and columns: words; the last two name what the labels are of.
     """
     numbers = table.to_numpy(dtype=float)
     values = [each for each in numbers.ravel().tolist() if math.isfinite(each)]
