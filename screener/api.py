@@ -15,7 +15,7 @@ come in with the Request.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib.metadata import version
@@ -29,6 +29,7 @@ from screener.backtest.event_study import (
     event_study,
     event_table,
 )
+from screener.backtest.executors import parse_workers
 from screener.backtest.stress_test import (
     StressAsk,
     StressReport,
@@ -38,6 +39,12 @@ from screener.backtest.stress_test import (
     stress_table,
     stress_tables,
 )
+from screener.backtest.sweep import Ground
+from screener.backtest.sweep_grid import GridPoint, read_grid
+from screener.backtest.sweep_run import Progress as SweepProgress
+from screener.backtest.sweep_run import Sweep, inputs_of, run_sweep
+from screener.backtest.sweep_store import SweepFolder, digest
+from screener.backtest.sweep_summary import SweepSummary, returns_table, summarise_sweep
 from screener.backtest.theme import BacktestSettings, ThemeResult, walk_theme
 from screener.backtest.theme_honesty import HonestySettings, audit_theme, theme_honesty
 from screener.errors import UserError, raise_all, unknown
@@ -65,6 +72,7 @@ from screener.report.event_chart import draw_events
 from screener.report.model import RunFacts, WeeklyInputs, WeeklyReport, assemble
 from screener.report.plot import CHARTS, drawn
 from screener.report.render import Forms, write_report
+from screener.report.tables import write_table
 from screener.screening.check import screen_problems
 from screener.screening.history import ScreenHistory
 from screener.screening.market_screen import ScreenSettings, check_screen, screen, screen_histories
@@ -91,6 +99,8 @@ __all__ = [
     "StressAsk",
     "StressReport",
     "StudySettings",
+    "SweepOptions",
+    "SweepOutcome",
     "ThemeResult",
     "WeeklyOutcome",
     "audit_theme",
@@ -115,6 +125,7 @@ __all__ = [
     "lock_holder",
     "orders",
     "plot",
+    "read_grid",
     "refresh",
     "screen",
     "screen_histories",
@@ -123,14 +134,17 @@ __all__ = [
     "stress",
     "stress_table",
     "stress_tables",
+    "sweep",
     "theme_named",
     "unknown",
     "weekly",
     "word_problems",
 ]
 LIBRARIES = ("pandas", "numpy", "scipy", "pyportfolioopt", "yfinance", "exchange_calendars", "duckdb")
+DECIDE_BITS = ("numpy", "scipy", "pandas")  # libraries whose version may change a last digit
 HISTORY_WEEKS = 13  # of screens in the weekly report
 WEEKLY_BASKETS = 200  # random ones beside each theme; `screener backtest` draws 1,000
+SWEEPS = Path("outputs") / "sweeps"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -141,6 +155,27 @@ class WeeklyOutcome:
     market: Market
     report: WeeklyReport
     inputs: WeeklyInputs
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """How a sweep is worked. workers: see executors.parse_workers. output: a folder; None: one of SWEEPS, named after
+    the theme and a hash of what decides the results. ledger: where every variant is recorded; None: nowhere.
+    """
+
+    workers: str = "1"
+    output: Path | None = None
+    ledger: Path | None = None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SweepOutcome:
+    """What a sweep came to and where it is kept. changed: inputs that an older sweep in the folder did not have."""
+
+    folder: Path
+    sweep: Sweep
+    summary: SweepSummary
+    changed: tuple[str, ...]
 
 
 def check_universe(folder: Path) -> Universe:
@@ -228,6 +263,43 @@ def backtest(
     if look is None:
         return result
     return replace(result, honesty=theme_honesty(market, result, settings, build_settings, look))
+
+
+def sweep(
+    market: Market,
+    theme: str | Theme,
+    points: Sequence[GridPoint],
+    settings: BacktestSettings | None = None,
+    options: SweepOptions | None = None,
+    progress: SweepProgress | None = None,
+) -> SweepOutcome:
+    """Backtest every point of a grid, keep each finished task, and write results.parquet and returns.parquet.
+
+    settings: the span, costs by kind and capital that all points share. A second run picks up what is there, unless
+    something that decides it has changed. Raises UserError for a folder that cannot be used, ScreenerError when no
+    point can be backtested or workers keep dying.
+    """
+    chosen = theme_named(market.universe, theme) if isinstance(theme, str) else theme
+    check_theme(market.universe, chosen)
+    settings, options = settings or BacktestSettings(), options or SweepOptions()
+    workers = parse_workers(options.workers)
+    ground = Ground.of(market, chosen, settings, BuildSettings())
+    inputs = inputs_of(ground, market, {name: version(name) for name in ("screener", *DECIDE_BITS)})
+    folder = SweepFolder(options.output or SWEEPS / f"{chosen.key}-{digest(inputs)}", inputs)
+    changed = folder.open()
+    found = run_sweep(ground, points, workers, folder, progress)
+    search = None
+    if options.ledger is not None:
+        from screener.backtest.sweep_ledger import record_sweep
+
+        search = record_sweep(options.ledger, market, chosen, found)
+    prices = ground.panel.prices
+    benchmark = prices[chosen.benchmark].ffill() if chosen.benchmark in prices.columns else None
+    summary = summarise_sweep(found, benchmark, search)
+    synthetic = market.panel.synthetic
+    write_table(summary.table.reset_index(), folder.path / "results.parquet", synthetic)
+    write_table(returns_table(found).reset_index(), folder.path / "returns.parquet", synthetic)
+    return SweepOutcome(folder.path, found, summary, changed)
 
 
 def weekly(

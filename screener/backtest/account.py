@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -264,8 +265,9 @@ class _Run:
             change, cost = _changes(*book, terms)
         self.pending[:, group] &= ~mask
         left = self.cash - _total(change) - _total(cost)
-        if (left < -ROUNDING * wealth).any():
-            change, cut = self._affordable(change, cost)
+        lacking = left < -ROUNDING * wealth
+        if lacking.any():
+            change, cut = self._affordable(change, cost, lacking)
             cost = _cost(change, terms)
             left = self.cash - _total(change) - _total(cost)
             self._wait_for_sales(row, group, cut, worth, wealth)
@@ -287,7 +289,7 @@ class _Run:
             self.rates.buy[at, group] * self.cost_scale, self.rates.sell[at, group] * self.cost_scale, impact
         )
 
-    def _affordable(self, change: Floats, cost: Floats) -> tuple[Floats, Bools]:
+    def _affordable(self, change: Floats, cost: Floats, lacking: Bools) -> tuple[Floats, Bools]:
         """Cut purchases in proportion to what cash and this session's sales pay for.
 
         Exchanges trade at different hours. Sized on wealth alone, what trades last would be bought on credit whenever
@@ -296,7 +298,7 @@ class _Run:
         bought = change > 0
         needed = _total(np.where(bought, change + cost, 0.0))
         available = self.cash - _total(np.where(bought, 0.0, change + cost))
-        short = needed > available * (1 + ROUNDING)
+        short = lacking & (needed > available * (1 + ROUNDING))
         share = np.divide(available, needed, out=np.ones_like(needed), where=short)
         kept = np.where(bought, np.maximum(share, 0.0)[:, None], 1.0)
         return change * kept, bought & short[:, None]
@@ -343,13 +345,15 @@ def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> 
         change = target * after[:, None] - current
         cost = _cost(change, terms)
         excess = after + _total(cost) - wealth
-        if (excess <= 1e-15 * wealth).all():
+        unpaid = excess > 1e-15 * wealth
+        if not unpaid.any():
             break
         rate = np.where(change > 0, terms.buy, -terms.sell)
         if terms.impact is not None:
             share = terms.impact * np.sqrt(np.abs(change))
             rate = rate + np.where(share < MOST_IMPACT, 1.5 * share, MOST_IMPACT) * np.sign(change)
-        after = after - np.maximum(excess, 0.0) / (1.0 + _total(target * rate))
+        # a variant that is done stays as it is, so that it never depends on what it is run beside
+        after = np.where(unpaid, after - excess / (1.0 + _total(target * rate)), after)
     return change, cost
 
 
@@ -370,27 +374,28 @@ def _total(values: Floats) -> Floats:
 
 def _by_row(variants: Sequence[Variant]) -> dict[int, tuple[Indices, Floats, Indices]]:
     """Return row → which variants decide there, their targets and the numbers of those decisions."""
-    found: dict[int, list[tuple[int, int]]] = {}
-    for number, each in enumerate(variants):
-        for decision, row in enumerate(each.decided):
-            found.setdefault(int(row), []).append((number, decision))
-    return {
-        row: (
-            np.array([number for number, _ in pairs], dtype=np.intp),
-            np.array([variants[number].targets[decision] for number, decision in pairs]),
-            np.array([decision for _, decision in pairs], dtype=np.intp),
-        )
-        for row, pairs in found.items()
-    }
+    if not any(len(each.decided) for each in variants):
+        return {}
+    rows = np.concatenate([each.decided for each in variants])
+    numbers = np.repeat(np.arange(len(variants)), [len(each.decided) for each in variants])
+    decisions = np.concatenate([np.arange(len(each.decided)) for each in variants])
+    order = np.argsort(rows, kind="stable")
+    targets = np.concatenate([each.targets for each in variants])[order]
+    edges = [*np.flatnonzero(np.diff(rows[order], prepend=-1)).tolist(), len(rows)]
+    parts = [slice(*each) for each in pairwise(edges)]
+    return {int(rows[order[p.start]]): (numbers[order[p]], targets[p], decisions[order[p]]) for p in parts}
 
 
 def _wealth(shares: Floats, cash: Floats, event_of: Indices, price: Floats) -> Floats:
-    """Return T × V: cash and Σ shares × price at each close."""
+    """Return T × V: cash and Σ shares × price at each close, added name after name."""
     rows, (_, count, n) = len(price), shares.shape
+    by_name = np.ascontiguousarray(shares.transpose(0, 2, 1))  # a name at a time is read much faster so
     wealth = np.empty((rows, count))
-    step = max(1, 2_000_000 // max(count * n, 1))
+    step = max(1, 250_000 // max(count, 1))  # rows of a part that stays in the cache
     for start in range(0, rows, step):
         part = slice(start, start + step)
-        held = shares[event_of[part]]
-        wealth[part] = cash[event_of[part]] + _total(held * price[part, None, :])
+        total = np.zeros((len(event_of[part]), count))
+        for name in range(n):
+            total += by_name[event_of[part], name] * price[part, name, None]
+        wealth[part] = cash[event_of[part]] + total
     return wealth

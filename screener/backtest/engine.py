@@ -75,11 +75,12 @@ class Plan:
 
     band: a decision is traded only if some weight is off its target by more. tranche_of: the tranche of each decision;
     each of k tranches starts with 1 / k of the wealth and follows its own decisions, which dilutes the luck of the day.
-    Empty: one.
+    Empty: one. cost_scale: times every kind of cost.
     """
 
     band: float = 0.0
     tranche_of: tuple[int, ...] = ()
+    cost_scale: float = 1.0
 
     def parts(self, decisions: int) -> list[Indices]:
         """Return the numbers of each tranche's decisions."""
@@ -121,10 +122,11 @@ def simulate(
     decided = dates.searchsorted(pd.DatetimeIndex(days))
     parts = plan.parts(len(schedule))
     root = len(parts) ** -0.5  # each tranche trades its share of the capital
-    net = [Variant(decided[part], targets[part], impact_scale=root, band=plan.band) for part in parts]
+    scales = (plan.cost_scale, root * plan.cost_scale)
+    net = [Variant(decided[part], targets[part], *scales, band=plan.band) for part in parts]
     free = [replace(each, cost_scale=0.0, impact_scale=0.0) for each in net] if costs != Costs() else []
     account = run_account(tape, rates, [*net, *free])
-    lines = _Lines(days, parts, panel, symbols, dates, terms)
+    lines = _Lines(days, parts, panel, symbols, dates, terms, plan.cost_scale)
     count = len(parts)
     return Backtest(
         theme=schedule.theme if isinstance(schedule, WeightSchedule) else schedule[0].theme,
@@ -195,6 +197,7 @@ class _Lines:
     symbols: list[str]
     dates: pd.DatetimeIndex
     terms: Terms
+    cost_scale: float
 
 
 def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.DataFrame:
@@ -252,11 +255,13 @@ def _by_kind(
     impact = np.zeros_like(cost)
     if rates.impact is not None:
         at = np.array([rates.row_of[int(row)] for row in rows])
-        impact = np.minimum(rates.impact[at, numbers] * np.sqrt(size), MOST_IMPACT) * size
+        share = lines.cost_scale * rates.impact[at, numbers] * np.sqrt(size)
+        impact = np.minimum(share, MOST_IMPACT) * size
+    linear = size * lines.cost_scale / 1e4
     parts = {
-        "commission": size * costs.commission_bps / 1e4,
-        "currency": size * np.where(foreign, costs.currency_bps, 0.0) / 1e4,
-        "tax": size * _tax_bps(table, lines, costs) / 1e4,
+        "commission": linear * costs.commission_bps,
+        "currency": linear * np.where(foreign, costs.currency_bps, 0.0),
+        "tax": linear * _tax_bps(table, lines, costs),
         "impact": impact,
     }
     spread = np.maximum(cost - sum(parts.values()), 0.0)
@@ -279,10 +284,14 @@ def _turnover(account: Account, decided: Indices, lines: _Lines) -> pd.Series:
     turned, count = np.zeros(len(decided)), len(lines.parts)
     wealth = _mean(account.wealth[:, :count])
     for tranche, part in enumerate(lines.parts):
-        before = wealth[decided[part]]
-        per_wealth = np.divide(0.5 / count, before, out=np.zeros_like(before), where=before > 0)
-        turned[part] = account.traded[: len(part), tranche] * per_wealth
+        turned[part] = one_way(account.traded[: len(part), tranche], wealth[decided[part]]) / count
     return pd.Series(turned, index=index, name="turnover")
+
+
+def one_way(traded: Floats, before: Floats) -> Floats:
+    """Return one-way turnovers: half the values traded over the wealth before; 0 where nothing was left."""
+    per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
+    return np.asarray(traded * per_wealth)
 
 
 def _waits(account: Account, lines: _Lines) -> pd.DataFrame:

@@ -84,7 +84,7 @@ def rebalance_dates(
         rows = np.arange(first, len(sessions), rule.every)
     else:
         next_weekday = sessions[-1] + pd.offsets.BDay(1)
-        periods = pd.DatetimeIndex([*sessions, next_weekday]).to_period(rule.period)
+        periods = pd.DatetimeIndex(sessions.append(pd.DatetimeIndex([next_weekday]))).to_period(rule.period)
         rows = np.flatnonzero(np.asarray(periods[1:] != periods[:-1]))
     rows = rows + offset
     return [each.date() for each in sessions[rows[(rows >= first) & (rows < len(sessions))]]]

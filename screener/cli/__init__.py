@@ -20,6 +20,7 @@ from screener.cli import (
     prices,
     screening,
     stress,
+    sweep,
     themes,
     trials,
     universe,
@@ -43,6 +44,7 @@ app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)
 app.command("build")(portfolio.build)
 app.command("backtest")(backtest.backtest)
+app.command("sweep")(sweep.sweep)
 app.command("events")(events.events)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)

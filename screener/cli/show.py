@@ -6,7 +6,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -195,6 +195,29 @@ def _grouped(market: Market) -> list[str]:
 @contextmanager
 def progress(what: str) -> Iterator[Progress | None]:
     """Show a bar on stderr while prices come in; off a terminal show nothing."""
+    with _bar(what) as update:
+        if update is None:
+            yield None
+            return
+        done = 0
+
+        def show(outcome: SymbolOutcome, total: int) -> None:
+            nonlocal done
+            done += 1
+            update(done, total, f"{what} {outcome.symbol:<10}")
+
+        yield show
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar with the time left on stderr; off a terminal show nothing. Called with what is done, of all."""
+    with _bar(what) as update:
+        yield None if update is None else lambda done, total: update(done, total, what)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int, str], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
@@ -204,8 +227,4 @@ def progress(what: str) -> Iterator[Progress | None]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console(to_stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=None)
-
-        def show(outcome: SymbolOutcome, total: int) -> None:
-            bar.update(task, advance=1, total=total, description=f"{what} {outcome.symbol:<10}")
-
-        yield show
+        yield lambda done, total, words: bar.update(task, completed=done, total=total, description=words)
