@@ -57,8 +57,7 @@ class Tape:
 class Rates:
     """What trading costs, by session and name: T' × N over the rows in which something may trade.
 
-    buy, sell: fractions of the value. impact: cost / |value|^1.5, all in units of the starting wealth. row_of: row of
-    the tape → row of these.
+    buy, sell: fractions of the value. impact: cost / |value|^1.5, in units of the starting wealth. row_of: from the tape's.
     """
 
     buy: Floats
