@@ -57,7 +57,7 @@ class Tape:
 class Rates:
     """What trading costs, by session and name: T' × N over the rows in which something may trade.
 
-    buy, sell: fractions of the value. impact: cost / |value|^1.5, in units of the starting wealth. row_of: tape row → row.
+    buy, sell: fractions of the value. impact: cost / |value|^1.5, in units of the starting wealth. row_of: tape → here.
     """
 
     buy: Floats
