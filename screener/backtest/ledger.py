@@ -119,6 +119,11 @@ def trial_of(
     )
 
 
+def trials_hash(trials: Iterable[Trial]) -> str:
+    """Return the first 16 hex digits of a SHA-256 over trials as they are written, in their order."""
+    return sha256("".join(map(_line, trials)).encode()).hexdigest()[:16]
+
+
 def weekly_matrix(trials: Sequence[Trial]) -> Floats:
     """Return T × V weekly returns of trials, NaN where a trial has none, for `search_of`."""
     if not trials:
@@ -140,8 +145,11 @@ def _friday_wealth(wealth: pd.Series) -> pd.Series:
     return pd.Series(wealth.to_numpy(dtype=float)[rows], index=fridays)
 
 
-def read_ledger(path: Path) -> Ledger:
-    """Return what a ledger holds; empty where there is no file. Damaged lines are named and skipped."""
+def read_ledger(path: Path, until: datetime | None = None) -> Ledger:
+    """Return what a ledger holds; empty where there is no file. Damaged lines are named and skipped.
+
+    until: as the ledger was then, without the trials recorded later.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -157,6 +165,8 @@ def read_ledger(path: Path) -> Ledger:
             trial = _read(line)
         except (ValueError, KeyError, TypeError) as error:
             damage.append(Damage(number, f"{type(error).__name__}: {error}"))
+            continue
+        if until is not None and trial.recorded_at > until:
             continue
         known = newest.get(trial.variant.key)
         if known is None or trial.as_of >= known.as_of:

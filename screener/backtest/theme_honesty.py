@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +50,14 @@ class HonestySettings:
     """What is looked at. ledger: where every backtest is recorded; None: nowhere, and only this one counts.
 
     baskets: random ones drawn; 0: none. days: days of rebalance that are tried, evenly spread over the period; 1: none.
+    until: trials recorded later do not count; None: all count. record: write this trial to the ledger.
     """
 
     ledger: Path | None = None
     baskets: int = 1000
     days: int = 5
+    until: datetime | None = None
+    record: bool = True
 
 
 def theme_honesty(
@@ -71,7 +75,7 @@ def theme_honesty(
     if run is None or performance is None or validity is None:
         return None
     theme, wealth = result.theme, run.wealth
-    trials = _trials(market, result, settings, build, look.ledger)
+    trials = _trials(market, result, settings, build, look)
     matrix = weekly_matrix(trials)
     search = search_of(matrix)
     returns = simple_returns(wealth)
@@ -119,9 +123,9 @@ def _trials(
     result: ThemeResult,
     settings: BacktestSettings,
     build: BuildSettings,
-    ledger: Path | None,
+    look: HonestySettings,
 ) -> tuple[Trial, ...]:
-    """Record the trial, and return all trials of its theme."""
+    """Record the trial, and return all trials of its theme, this one among them."""
     assert result.backtest is not None
     theme, universe = result.theme, market.universe
     variant = Variant(
@@ -147,10 +151,14 @@ def _trials(
         recorded_at=market.request.now,
         prices_hash=market.prices_hash,
     )
-    if trial is None or ledger is None:
+    if trial is None or look.ledger is None:
         return () if trial is None else (trial,)
-    record(ledger, [trial])
-    return read_ledger(ledger).of(universe.key, theme.key, synthetic=market.panel.synthetic)
+    if look.record:
+        record(look.ledger, [trial])
+    trials = read_ledger(look.ledger, look.until).of(
+        universe.key, theme.key, synthetic=market.panel.synthetic
+    )
+    return trials if any(each.variant.key == variant.key for each in trials) else (*trials, trial)
 
 
 def _overfitting(matrix: Floats) -> Overfitting | None:

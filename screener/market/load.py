@@ -73,6 +73,18 @@ class Request:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class Stored:
+    """What a market is made of: bars as served, how their download went, and what the user said of them."""
+
+    identity: str  # of the source
+    bars: Mapping[str, Bars] = field(default_factory=dict)
+    outcomes: Mapping[str, SymbolOutcome] = field(default_factory=dict)
+    verdicts: tuple[Verdict, ...] = ()
+    # symbol → what checks found in an earlier run, in place of checking again
+    found: Mapping[str, tuple[Finding, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Market:
     """A universe with its prices as known on a date, and everything that is wrong with them."""
 
@@ -138,7 +150,7 @@ def refresh(request: Request, progress: Progress | None = None) -> dict[str, Sym
     universe = _universe(request)
     source = open_request(request, universe)
     with _open_store(request) as store:
-        return _refresh(store, source, _price_requests(request, universe), request.now, progress)
+        return _refresh(store, source, price_requests(request, universe), request.now, progress)
 
 
 def load_market(request: Request, progress: Progress | None = None) -> Market:
@@ -146,14 +158,22 @@ def load_market(request: Request, progress: Progress | None = None) -> Market:
 
     Raises ScreenerError when there is no price at all, and with request.strict when any is missing or stale.
     """
+    return market_of(request, *load_stored(request, progress))
+
+
+def load_stored(request: Request, progress: Progress | None = None) -> tuple[Universe, Stored]:
+    """Refresh unless offline, then return the universe and what the store holds for it."""
     check_base(request.base)
     universe = _universe(request)
     if request.benchmark and request.benchmark not in universe.benchmarks:
         raise UserError(unknown("--benchmark", request.benchmark, list(universe.benchmarks)))
     source = open_request(request, universe)
-    wanted = _price_requests(request, universe)
-    outcomes, bars, verdicts = _stored(request, source, wanted, progress)
-    market = _assemble_market(request, universe, source, (bars, outcomes, verdicts))
+    return universe, _stored(request, source, price_requests(request, universe), progress)
+
+
+def market_of(request: Request, universe: Universe, stored: Stored) -> Market:
+    """Return the market made of stored prices. Raises as `load_market` does."""
+    market = _assemble_market(request, universe, stored)
     if not market.panel.symbols:
         raise ScreenerError(_nothing_to_show(request, market))
     if request.strict and market.problems:
@@ -200,7 +220,7 @@ def judge(request: Request, symbol: str, session: date, decision: str, reason: s
     Raises UserError for a missing reason, an unknown symbol and a date without a stored bar.
     """
     universe = _universe(request)
-    asked = _price_requests(request, universe)
+    asked = price_requests(request, universe)
     if symbol not in {each.symbol for each in asked}:
         raise UserError(unknown("symbol", symbol, [each.symbol for each in asked]))
     if not reason.strip():
@@ -248,7 +268,7 @@ def open_request(request: Request, universe: Universe) -> PriceSource:
     return open_source(request.source, settings)
 
 
-def _price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
+def price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
     """Return what to ask for: every instrument that may have traded in the span, then the currency pairs."""
     wanted = []
     for each in universe.everything().values():
@@ -268,10 +288,9 @@ def _open_store(request: Request, *, read_only: bool = False) -> AbstractContext
 
 def _stored(
     request: Request, source: PriceSource, wanted: list[PriceRequest], progress: Progress | None
-) -> tuple[dict[str, SymbolOutcome], dict[str, Bars], tuple[Verdict, ...]]:
-    """Return what a refresh did (nothing when offline), the bars, and what the user said of them."""
+) -> Stored:
     if request.offline and not is_export(request.store) and not request.store.exists():
-        return {}, {}, ()
+        return Stored(source.identity)
     symbols = [each.symbol for each in wanted]
     with _open_store(request, read_only=request.offline) as store:
         outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
@@ -279,7 +298,9 @@ def _stored(
         if request.known_at is None:  # of the vendor's adjusted closes only the newest are kept
             for symbol, closes in store.adjusted(source.identity, list(bars)).items():
                 bars[symbol] = replace(bars[symbol], adjusted=closes[: pd.Timestamp(request.as_of)])
-        return outcomes, bars, store.verdicts(source.identity, request.known_at)
+        return Stored(
+            source.identity, bars, outcomes, store.verdicts(source.identity, request.known_at)
+        )
 
 
 def _refresh(
@@ -291,22 +312,19 @@ def _refresh(
     )
 
 
-def _assemble_market(
-    request: Request,
-    universe: Universe,
-    source: PriceSource,
-    stored: tuple[Mapping[str, Bars], Mapping[str, SymbolOutcome], tuple[Verdict, ...]],
-) -> Market:
-    bars, outcomes, verdicts = stored
+def _assemble_market(request: Request, universe: Universe, stored: Stored) -> Market:
     everything = universe.everything()
-    prices_hash = content_hash(bars)
-    bars = _joined(bars, everything)
+    bars = joined(stored.bars, everything)
     findings = tuple(
         finding
         for symbol, each in bars.items()
-        for finding in find_for(each, everything.get(symbol), request.as_of)
+        for finding in (
+            stored.found[symbol]
+            if symbol in stored.found
+            else find_for(each, everything.get(symbol), request.as_of)
+        )
     )
-    findings = apply_verdicts(findings, verdicts, bars)
+    findings = apply_verdicts(findings, stored.verdicts, bars)
     clean = {symbol: without_quarantined(each, findings) for symbol, each in bars.items()}
     panel, states = build_panel(clean, everything, request.base, request.as_of, request.now)
     return Market(
@@ -314,17 +332,17 @@ def _assemble_market(
         universe=universe,
         panel=panel,
         states=states,
-        outcomes=outcomes,
+        outcomes=stored.outcomes,
         findings=findings,
-        verdicts=verdicts,
+        verdicts=stored.verdicts,
         gaps={
             symbol: len(gaps(everything[symbol].mic, pd.DatetimeIndex(each.table.index)))
             for symbol, each in bars.items()
             if symbol in everything
         },
         recoveries=_recoveries(everything, clean),
-        source_identity=source.identity,
-        prices_hash=prices_hash,
+        source_identity=stored.identity,
+        prices_hash=content_hash(stored.bars),
         warnings=universe_warnings(universe, request.as_of)
         + calendar_warnings((each.mic for each in everything.values()), request.as_of),
         rates=_latest_rates(request, everything, clean),
@@ -345,14 +363,14 @@ def _latest_rates(
     return {str(currency): float(rate) for currency, rate in rates.dropna().items()}
 
 
-def _joined(bars: Mapping[str, Bars], instruments: Mapping[str, Instrument]) -> dict[str, Bars]:
+def joined(bars: Mapping[str, Bars], instruments: Mapping[str, Instrument]) -> dict[str, Bars]:
     """Return bars by symbol, with the history of each renamed company under its present symbol alone."""
-    joined = dict(bars)
+    found = dict(bars)
     for symbol, each in instruments.items():
-        earlier = joined.pop(each.predecessor, None) if each.predecessor_kind == "renamed" else None
-        if earlier is not None and symbol in joined:
-            joined[symbol] = with_predecessor(joined[symbol], earlier)
-    return joined
+        earlier = found.pop(each.predecessor, None) if each.predecessor_kind == "renamed" else None
+        if earlier is not None and symbol in found:
+            found[symbol] = with_predecessor(found[symbol], earlier)
+    return found
 
 
 def _recoveries(

@@ -27,6 +27,7 @@ from screener.market.store_rows import (
     FIRST,
     LAST,
     REFUSALS,
+    RESTATED,
     STATUS,
     Series,
     SharedSessions,
@@ -186,6 +187,20 @@ class Store:
         with self._reading() as connection:
             table: pd.DataFrame = connection.execute(STATUS, [source, until(known_at)]).df()
         return table.set_index("symbol")
+
+    def restated(
+        self, source: str, symbols: Sequence[str], span: tuple[date, date], after: datetime
+    ) -> pd.DataFrame:
+        """Return a row for each version of a bar that was stored after a moment: what the symbol's bar was before.
+
+        span: first and last session. Columns: symbol, session, fetched_at, old_* and new_* of COLUMNS; old_close is
+        NaN for a bar that came late, new_close for one withdrawn. Symbols first fetched after the moment are left out.
+        """
+        with self._reading() as connection:
+            table: pd.DataFrame = connection.execute(
+                RESTATED, [source, list(symbols), *span, naive(after)]
+            ).df()
+        return table
 
     def refusals(self, source: str) -> dict[str, list[date]]:
         """Return the dates on which the source said it knows no such symbol while it answered for others.

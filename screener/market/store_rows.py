@@ -345,3 +345,14 @@ WHERE m.outcome = 'no such symbol' AND (served.at IS NULL OR m.fetched_at > serv
   AND m.fetched_at::DATE IN (SELECT day FROM answered)
 ORDER BY m.symbol, day
 """
+RESTATED = f"""
+WITH versions AS (
+  SELECT s.symbol, b.series, b.session, b.fetched_at, {", ".join(f"b.{each} AS new_{each}" for each in COLUMNS)},
+    {", ".join(f"lag(b.{each}) OVER earlier AS old_{each}" for each in COLUMNS)}
+  FROM bars b JOIN series s ON s.id = b.series
+  WHERE s.source = $1 AND s.symbol IN (SELECT unnest($2)) AND b.session BETWEEN $3 AND $4
+  WINDOW earlier AS (PARTITION BY b.series, b.session ORDER BY b.fetched_at)),
+known AS (SELECT series FROM fetches WHERE outcome = 'fetched' GROUP BY series HAVING min(fetched_at) <= $5)
+SELECT v.* EXCLUDE (series) FROM versions v JOIN known USING (series)
+WHERE v.fetched_at > $5 ORDER BY v.symbol, v.session, v.fetched_at
+"""
