@@ -60,6 +60,7 @@ from screener.portfolio.theme_words import theme_problems
 from screener.portfolio.weighting import METHODS
 from screener.report.event_chart import draw_events
 from screener.report.render import Forms
+from screener.report.reproduce import Places, Reproduction, reproduce
 from screener.report.sweep import SweepOptions, SweepOutcome, sweep
 from screener.report.weekly import WeeklyOutcome, plot, weekly
 from screener.screening.check import screen_problems
@@ -76,9 +77,11 @@ __all__ = [
     "HonestySettings",
     "Known",
     "Market",
+    "Places",
     "Position",
     "Progress",
     "Rebalance",
+    "Reproduction",
     "Request",
     "RiskReport",
     "ScreenSettings",
@@ -115,6 +118,7 @@ __all__ = [
     "plot",
     "read_grid",
     "refresh",
+    "reproduce",
     "screen",
     "screen_histories",
     "shares_to_weights",

@@ -18,6 +18,8 @@ from screener.cli import (
     plot,
     portfolio,
     prices,
+    reproduce,
+    schedule,
     screening,
     stress,
     sweep,
@@ -49,6 +51,8 @@ app.command("events")(events.events)
 app.command("stress")(stress.stress)
 app.command("trials")(trials.trials)
 app.command("weekly")(weekly.weekly)
+app.command("reproduce")(reproduce.reproduce)
+app.command("schedule", context_settings=schedule.PASSES_ON)(schedule.schedule)
 app.command("plot")(plot.plot)
 app.command("doctor")(doctor.doctor)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from screener.cli.backtest import CostOption, RebalanceOption, YearsOption
+from screener.cli.notify import NotifyOption, notifier
 from screener.cli.options import JsonOption, with_request
-from screener.cli.show import finish, print_json, progress, say
+from screener.cli.show import PARTIAL, finish, print_json, progress, say
 
 if TYPE_CHECKING:
     from screener.api import Request, WeeklyOutcome
@@ -27,17 +28,27 @@ def weekly(
     lang: Annotated[str, typer.Option("--lang", envvar="SCREENER_LANG", help="Language: en or ja.")] = "en",
     pdf: Annotated[bool, typer.Option("--pdf", help="Also report.pdf, by Chromium, Chrome or Edge.")] = False,
     eml: Annotated[bool, typer.Option("--eml", help="Also report.eml, a draft; nothing is sent.")] = False,
+    notify_cmd: NotifyOption = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Write this week's report. Example: screener weekly --source sample."""
+    """Write this week's report. Example: screener weekly --source sample.
+
+    Running it again for the same week replaces the report whole. Two runs for one folder at the same time: the
+    second waits --wait seconds, then ends with 1. Ends with 0 complete, 3 partial, 1 or 2 nothing was written.
+    """
     from screener.api import BacktestSettings, Forms
     from screener.api import weekly as run
+    from screener.report.summary import summary_of
 
-    with progress("prices") as show:
+    tell_of = notifier(notify_cmd)
+    with tell_of.failures(), progress("prices") as show:
         forms = Forms(lang, pdf, eml)
         outcome = run(
             request, output, BacktestSettings(rebalance, cost_bps, years), progress=show, forms=forms
         )
+    problems = outcome.market.problems
+    summary = summary_of(outcome.report) + "".join(f"{each}\n" for each in problems)
+    tell_of.run(summary, PARTIAL if problems else 0, str((outcome.folder / "report.html").absolute()))
     if as_json:
         print_json("weekly", outcome.market, {"folder": str(outcome.folder)})
     else:

@@ -46,7 +46,7 @@ def lock_holder(store: Path) -> str:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
-            return _named(file.read())
+            return named(file.read())
     return ""
 
 
@@ -60,12 +60,7 @@ def writer_lock(store: Path, patience: Patience) -> Iterator[None]:
     descriptor = os.open(lock_path(store), os.O_RDWR | os.O_CREAT, 0o644)
     try:
         _acquire(descriptor, store, patience)
-        try:
-            os.ftruncate(descriptor, 0)
-            words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
-            os.pwrite(descriptor, f"{os.getpid()} {words}".encode(), 0)
-        except OSError:
-            pass  # a full disk: the lock holds all the same, only without a name
+        sign(descriptor)
         yield
     finally:
         os.close(descriptor)
@@ -85,7 +80,7 @@ def gate(store: Path, patience: Patience, *, shared: bool) -> Iterator[None]:
         return
     try:
         deadline = patience.clock() + patience.seconds
-        while not _taken(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
+        while not taken(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX):
             if patience.clock() >= deadline:
                 holder = lock_holder(store) or "another process"
                 raise ScreenerError(busy(store, holder, patience.seconds))
@@ -114,7 +109,18 @@ def _beside(store: Path, suffix: str) -> Path:
     return real.with_name(real.name + suffix)
 
 
-def _taken(descriptor: int, how: int) -> bool:
+def sign(descriptor: int) -> None:
+    """Write into a lock file that is held which process holds it."""
+    try:
+        os.ftruncate(descriptor, 0)
+        words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        os.pwrite(descriptor, f"{os.getpid()} {words}".encode(), 0)
+    except OSError:
+        pass  # a full disk: the lock holds all the same, only without a name
+
+
+def taken(descriptor: int, how: int) -> bool:
+    """Try to take a lock file, shared or exclusively, without waiting, and say whether it was."""
     try:
         fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError:
@@ -130,7 +136,7 @@ def _acquire(descriptor: int, store: Path, patience: Patience) -> None:
             return
         except OSError:
             if patience.clock() >= deadline:
-                holder = _named(os.pread(descriptor, 4096, 0))
+                holder = named(os.pread(descriptor, 4096, 0))
                 raise ScreenerError(busy(store, holder, patience.seconds)) from None
             patience.sleep(GLANCE)
 
@@ -143,7 +149,8 @@ def busy(store: Path, holder: str, seconds: float) -> str:
     )
 
 
-def _named(content: bytes) -> str:
+def named(content: bytes) -> str:
+    """Return who wrote a lock file."""
     pid, _, words = content.decode(errors="replace").partition(" ")
     if not pid.isdigit():
         return "another process"

@@ -53,6 +53,7 @@ class WeeklyInputs:
     warnings: tuple[str, ...]
     language: str = "en"
     stress: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # theme → a row a shock, of stress_table
+    provenance: Mapping[str, object] = field(default_factory=dict)  # of provenance.py, for run.json
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from screener.backtest.theme import ThemeResult
     from screener.report.model import WeeklyInputs
 
-SCHEMA = "screener.run/1"
+SCHEMA = "screener.run/2"
 
 
 def record_of(inputs: WeeklyInputs) -> dict[str, object]:
@@ -55,6 +55,7 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
             for each in inputs.screens
         },
         "themes": {each.theme.key: _theme(inputs, each) for each in inputs.themes},
+        "provenance": inputs.provenance,
     }
 
 

@@ -101,6 +101,17 @@ class Forms:
             find_browser()
 
 
+def contents_of(report: WeeklyReport) -> dict[str, bytes]:
+    """Return each file of a report by its name, without the PDF and the message."""
+    texts = {
+        PAGE: render_html(report),
+        MARKDOWN: render_markdown(report),
+        RECORD: run_json(report),
+        **{name: table.to_csv(index=False, lineterminator="\n") for name, table in tables(report).items()},
+    }
+    return {name: text.encode("utf-8") for name, text in texts.items()} | {WORKBOOK: workbook_of(report)}
+
+
 def write_report(report: WeeklyReport, folder: Path, forms: Forms | None = None) -> Path:
     """Write everything into a folder, replacing an older report there whole, and return the folder.
 
@@ -108,14 +119,7 @@ def write_report(report: WeeklyReport, folder: Path, forms: Forms | None = None)
     is something else than a report, or if a PDF is asked for and no browser is installed.
     """
     forms = forms or Forms(report.language)
-    texts = {
-        PAGE: render_html(report),
-        MARKDOWN: render_markdown(report),
-        RECORD: run_json(report),
-        **{name: table.to_csv(index=False, lineterminator="\n") for name, table in tables(report).items()},
-    }
-    contents = {name: text.encode("utf-8") for name, text in texts.items()}
-    contents[WORKBOOK] = workbook_of(report)
+    contents = contents_of(report)
     try:
         _check_destination(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)

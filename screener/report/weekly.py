@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from screener.backtest.market_backtest import backtest
@@ -11,14 +11,19 @@ from screener.backtest.stress_test import stress_tables
 from screener.backtest.theme import BacktestSettings, ThemeResult
 from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError, unknown
-from screener.market.load import Market, Progress, Request, load_market
+from screener.market.load import Market, Progress, Request, load_stored, market_of
+from screener.market.recall import moment_known, vendor_findings
+from screener.market.store_lock import Patience
 from screener.portfolio.build import BuildSettings
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
+from screener.report.output_lock import output_lock
 from screener.report.plot import CHARTS, drawn
+from screener.report.provenance import Recipe, RunInputs, provenance_of
 from screener.report.render import Forms, write_report
 from screener.report.run_facts import run_facts
 from screener.screening.history import ScreenHistory
 from screener.screening.market_screen import screen_histories
+from screener.universe.load import find_universe
 
 HISTORY_WEEKS = 13  # of screens in the weekly report
 WEEKLY_BASKETS = 200  # random ones beside each theme; `screener backtest` draws 1,000
@@ -45,20 +50,40 @@ def weekly(
     """Write the weekly report into output/<year>-W<week>/<universe>/ and return what was written.
 
     forms: its language, and whether a PDF and a message are made too. Nothing is written unless every step before it
-    succeeded; an older report there is replaced whole.
+    succeeded; an older report there is replaced whole. A second run for the same folder at the same time waits for
+    request.wait seconds, then raises ScreenerError naming the process that writes it.
     """
-    settings, build_settings = settings or BacktestSettings(), build_settings or BuildSettings()
-    forms = forms or Forms()
-    forms.check()
-    market = load_market(request, progress)
-    look = HonestySettings(request.ledger, baskets=WEEKLY_BASKETS, days=1)
-    histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
-    themes = tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes)
-    inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
-    report = assemble(inputs)
+    recipe = Recipe(
+        settings or BacktestSettings(),
+        build_settings or BuildSettings(),
+        # trials recorded by others while this runs do not count, so that the same ones count again
+        HonestySettings(request.ledger, baskets=WEEKLY_BASKETS, days=1, until=request.now),
+        forms or Forms(),
+    )
+    recipe.forms.check()
+    found = find_universe(request.universe)
     year, week, _ = request.as_of.isocalendar()
-    folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
+    folder = output / f"{year}-W{week:02d}" / found.resolve().name
+    with output_lock(folder, Patience(request.wait)):
+        universe, stored = load_stored(request, progress)
+        market = market_of(request, universe, stored)
+        stored = replace(stored, found=vendor_findings(universe, stored, request.as_of))
+        run = RunInputs(request, recipe, found, universe, stored, moment_known(request, stored))
+        inputs, report = report_of(market, run)
+        write_report(report, folder, recipe.forms)
     return WeeklyOutcome(folder, market, report, inputs)
+
+
+def report_of(market: Market, run: RunInputs) -> tuple[WeeklyInputs, WeeklyReport]:
+    """Return the report of a market, and the values it is made from; `weekly` and `reproduce` both call this."""
+    settings, built, look, forms = (getattr(run.recipe, each.name) for each in fields(run.recipe))
+    histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
+    themes = tuple(backtest(market, key, settings, built, look) for key in market.universe.themes)
+    inputs = replace(
+        _weekly_inputs(market, settings, built, forms, themes, histories),
+        provenance=provenance_of(run, synthetic=market.panel.synthetic),
+    )
+    return inputs, assemble(inputs)
 
 
 def plot(
