@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from screener.api import Reproduction
     from screener.market.recall import Restated
 
+WIDTH = 80
 SHOWN = 3  # restated bars of each symbol
 
 
@@ -61,14 +63,16 @@ def reproduce(
 def _print(found: Reproduction, output: Path | None) -> None:
     if found.restated:
         symbols = {each.symbol for each in found.restated}
-        tell(f"{len(found.restated):,} bars of {len(symbols):,} symbols have another version since; not used:")
+        tell(
+            f"{len(found.restated):,} bars of {len(symbols):,} symbols have another version since; not used:"
+        )
         for line in _first_of_each(found.restated):
             tell(f"  {line}")
     for heading, lines in (("Inputs that differ", found.inputs), ("Files that differ", found.files)):
         if lines:
             say(f"{heading}:")
             for line in lines:
-                say(f"  {line}")
+                say(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    "))
     for name in found.not_made:
         say(f"{name}: not made again, not compared")
     if found.is_same:

@@ -32,6 +32,7 @@ class Plan:
     zone: str
     command: tuple[str, ...]  # screener weekly and its options
     folder: Path  # in which it runs, so that relative paths mean what they mean here
+    output: str = "outputs"
 
     @property
     def when(self) -> str:
@@ -60,16 +61,14 @@ def schedule(
     """
     if kind not in KINDS:
         raise UserError(unknown("schedule", kind, list(KINDS)))
-    options = [*context.args, "--output", output]
+    options = ["--output", output, *context.args]
     _check_options(options)
-    plan = Plan(_time(at), _day(day), _zone(tz), ("weekly", *options), Path.cwd())
+    plan = Plan(_time(at), _day(day), _zone(tz), ("weekly", *options), Path.cwd(), output)
     today = datetime.now(UTC).date()
     too_early = before_the_close(plan, today)
     if too_early:
-        tell(
-            f"{plan.when} is not always after the week's last close in New York plus 30 minutes: the run of "
-            f"{too_early:%Y-%m-%d %H:%M} UTC would report as of an earlier session"
-        )
+        tell(f"{plan.when} is not always 30 minutes after New York's last close of the week:")
+        tell(f"the run of {too_early:%Y-%m-%d %H:%M} UTC would report as of an earlier session")
     for line in KINDS[kind](plan, today):
         say(line)
 
@@ -128,13 +127,13 @@ def github(plan: Plan, today: date) -> list[str]:
     moves = []
     if len(times) > 1:
         moves = [
-            f"    # {plan.zone} has summer time and GitHub's clock has none: in UTC {plan.at:%H:%M} there moves between",
-            f"    # {' and '.join(f'{DAYS[each]} {when:%H:%M}' for each, when in times)}; the later one is taken.",
+            f"    # {plan.zone} has summer time and GitHub's clock has none: {plan.at:%H:%M} there is",
+            f"    # {' or '.join(f'{DAYS[each]} {when:%H:%M}' for each, when in times)} in UTC; the later one is taken",
         ]
     command = shlex.join(("screener", *plan.command))
-    output = plan.command[-1]
     return [
-        "# .github/workflows/weekly.yml",
+        "# .github/workflows/weekly.yml of a repository that holds screener. GitHub stops schedules of a public",
+        "# repository after 60 days without a commit.",
         "name: weekly",
         "on:",
         "  schedule:",
@@ -156,7 +155,8 @@ def github(plan: Plan, today: date) -> list[str]:
         "      - uses: actions/setup-python@v5",
         "        with:",
         '          python-version: "3.12"',
-        "      # prices and the ledger of trials go on from the last run",
+        "      # prices and the ledger of trials go on from the last run; GitHub drops a cache that nobody used for",
+        "      # 7 days, and `screener reproduce` needs the store: to keep it for good, keep it elsewhere",
         "      - uses: actions/cache@v4",
         "        with:",
         "          path: prices",
@@ -171,7 +171,7 @@ def github(plan: Plan, today: date) -> list[str]:
         "        if: success()",
         "        with:",
         "          name: report",
-        f"          path: {_for_yaml(output)}",
+        f"          path: {_for_yaml(plan.output)}",
     ]
 
 
@@ -208,6 +208,8 @@ def _hours_in_words(plan: Plan, today: date) -> str:
 
 def _check_options(options: list[str]) -> None:
     """Raise what `screener weekly` would say of these options; nothing runs."""
+    if any("\n" in each for each in options):
+        raise UserError("an option with a line break cannot be scheduled")
     fixed = [each for each in options if each.split("=")[0] in FIXED]
     if fixed:
         raise UserError(f"{fixed[0].split('=')[0]} would be the same every week; leave it out")

@@ -298,9 +298,7 @@ def _stored(
         if request.known_at is None:  # of the vendor's adjusted closes only the newest are kept
             for symbol, closes in store.adjusted(source.identity, list(bars)).items():
                 bars[symbol] = replace(bars[symbol], adjusted=closes[: pd.Timestamp(request.as_of)])
-        return Stored(
-            source.identity, bars, outcomes, store.verdicts(source.identity, request.known_at)
-        )
+        return Stored(source.identity, bars, outcomes, store.verdicts(source.identity, request.known_at))
 
 
 def _refresh(

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from screener.market.load import Request, Stored, joined, price_requests
 from screener.market.quality import Finding, find_for
 from screener.market.store import Store
 from screener.market.store_lock import Patience
+from screener.market.store_rows import edges_of
 from screener.universe.model import Universe
 
 DIGITS = 16  # hex digits of a fingerprint; 8 of a year's
@@ -42,7 +44,9 @@ class Restated:
         elif "close" in self.values and self.values["close"][1] is None:
             said = f"withdrawn, close was {_shown(self.values['close'][0])}"
         else:
-            said = ", ".join(f"{name} {_shown(old)} → {_shown(new)}" for name, (old, new) in self.values.items())
+            said = ", ".join(
+                f"{name} {_shown(old)} → {_shown(new)}" for name, (old, new) in self.values.items()
+            )
         return f"{self.symbol} {self.session}: {said} (stored {self.stored_at:%Y-%m-%d})"
 
 
@@ -52,10 +56,10 @@ def fingerprint(bars: Bars) -> dict[str, Any]:
     values = np.ascontiguousarray(bars.table.to_numpy(), dtype="<f8")
     days = index.to_numpy().astype("datetime64[s]").astype("<i8")
     years = index.year.to_numpy()
-    edges = np.append(np.flatnonzero(np.append(True, years[1:] != years[:-1])), len(years)) if len(years) else []
+    edges = edges_of(years)
     parts = {
         int(years[first]): _hash(days[first:last].tobytes() + values[first:last].tobytes())
-        for first, last in zip(edges[:-1], edges[1:], strict=True)
+        for first, last in pairwise(edges)
     }
     return {
         "currency": bars.currency,
@@ -98,9 +102,7 @@ def findings_written(found: Mapping[str, Iterable[Finding]]) -> dict[str, list[d
 def findings_read(written: Mapping[str, list[dict[str, Any]]]) -> dict[str, tuple[Finding, ...]]:
     """Return findings from what `findings_written` made of them."""
     return {
-        symbol: tuple(
-            Finding(**{**each, "session": date.fromisoformat(each["session"])}) for each in all_of
-        )
+        symbol: tuple(Finding(**{**each, "session": date.fromisoformat(each["session"])}) for each in all_of)
         for symbol, all_of in written.items()
     }
 

@@ -179,7 +179,9 @@ def _trials(run: RunInputs, synthetic: bool) -> dict[str, object]:
     ledger = read_ledger(look.ledger, look.until)
     counted = {each: ledger.of(run.universe.key, each, synthetic=synthetic) for each in run.universe.themes}
     return {
-        "ledger": "" if run.request.ledger == default_store().with_name("trials.jsonl") else str(run.request.ledger),
+        "ledger": ""
+        if run.request.ledger == default_store().with_name("trials.jsonl")
+        else str(run.request.ledger),
         "until": look.until,
         "themes": {
             theme: {"trials": len(trials), "sha256": trials_hash(trials)} for theme, trials in counted.items()

@@ -17,19 +17,14 @@ from screener.errors import UserError
 from screener.market.load import Request, market_of
 from screener.market.recall import Restated, findings_read, recall, restated_since
 from screener.report.model import WeeklyReport
-from screener.report.provenance import (
-    RunInputs,
-    outcomes_read,
-    recipe_read,
-    request_read,
-)
+from screener.report.provenance import RunInputs, outcomes_read, recipe_read, request_read
 from screener.report.record import SCHEMA
 from screener.report.render import MESSAGE, PRINTED, RECORD, contents_of, write_report
 from screener.report.weekly import report_of
 from screener.universe.load import find_universe, load_universe
 
 Values = Mapping[str, Any]
-LONGEST = 90  # characters shown of a line that differs
+LONGEST = 50  # characters shown of a line that differs
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +132,8 @@ def _record(path: Path) -> Values:
     schema = told.get("schema") if isinstance(told, dict) else None
     if schema != SCHEMA:
         raise UserError(
-            f"{path}: its schema is {schema!r}, not {SCHEMA!r}; only a report of this version says what it was made from"
+            f"{path}: its schema is {schema!r}, not {SCHEMA!r}, so it does not say what it was made from; "
+            "make the report again with `screener weekly`"
         )
     assert isinstance(told, dict)
     return told
