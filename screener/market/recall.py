@@ -26,6 +26,7 @@ from screener.market.store_rows import edges_of
 from screener.universe.model import Universe
 
 DIGITS = 16  # hex digits of a fingerprint; 8 of a year's
+MOST_VERSIONS = 60  # of a symbol that are looked through, five years of monthly ones
 Prints = Mapping[str, Mapping[str, Any]]  # symbol → fingerprint
 
 
@@ -48,6 +49,14 @@ class Restated:
                 f"{name} {_shown(old)} → {_shown(new)}" for name, (old, new) in self.values.items()
             )
         return f"{self.symbol} {self.session}: {said} (stored {self.stored_at:%Y-%m-%d})"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Recalled:
+    """What the store held, and the bars of which it has had another version since, which are not in it."""
+
+    stored: Stored
+    restated: tuple[Restated, ...]
 
 
 def fingerprint(bars: Bars) -> dict[str, Any]:
@@ -107,44 +116,54 @@ def findings_read(written: Mapping[str, list[dict[str, Any]]]) -> dict[str, tupl
     }
 
 
-def recall(request: Request, universe: Universe, identity: str, prints: Prints) -> Stored:
+def recall(request: Request, universe: Universe, identity: str, prints: Prints) -> Recalled:
     """Return what the store held at request.known_at, without opening any source; no adjusted closes.
 
-    A symbol that does not match its fingerprint then, as in a store that was built anew, is taken from the newest
-    versions where those match. Raises ScreenerError when there is nothing at all.
+    A symbol that does not match its fingerprint then, as in a store that was built anew or that took in an export, is
+    taken from the newest versions that match; where none do, as it was known then, or else the newest. Raises
+    ScreenerError when there is nothing at all.
     """
+    assert request.known_at is not None
     symbols = [each.symbol for each in price_requests(request, universe)]
-    span = (request.since, request.as_of)
+    span, moments = (request.since, request.as_of), dict.fromkeys(symbols, request.known_at)
     with _reading(request) as store:
         bars = store.load(identity, symbols, *span, request.known_at)
         missed = [each for each in symbols if not _matches(bars.get(each), prints.get(each))]
-        newest = store.load(identity, missed, *span) if missed else {}
+        for symbol, stored_at in store.moments(identity, missed).items() if missed else ():
+            for moment in stored_at[:MOST_VERSIONS]:
+                found = store.load(identity, [symbol], *span, moment).get(symbol)
+                if found is not None and _matches(found, prints.get(symbol)):
+                    bars[symbol], moments[symbol] = found, moment
+                    break
+            else:
+                newest = store.load(identity, [symbol], *span).get(symbol)
+                if symbol not in bars and newest is not None:
+                    bars[symbol], moments[symbol] = newest, stored_at[0]
         verdicts = store.verdicts(identity, request.known_at)
-    for symbol, each in newest.items():
-        if symbol not in bars or _matches(each, prints.get(symbol)):
-            bars[symbol] = each
+        since = _restated(store, identity, span, moments)
     if not bars:
         raise ScreenerError(
             f"{request.store} holds no prices of {identity}; name the store of that run with --store, or fill "
             "this one with `screener prices update`"
         )
-    return Stored(identity, dict(sorted(bars.items())), verdicts=verdicts)
+    return Recalled(Stored(identity, dict(sorted(bars.items())), verdicts=verdicts), since)
 
 
-def restated_since(request: Request, universe: Universe, identity: str) -> tuple[Restated, ...]:
-    """Return the bars up to the as-of date of which the store has had another version since request.known_at."""
-    assert request.known_at is not None
-    symbols = [each.symbol for each in price_requests(request, universe)]
-    with _reading(request) as store:
-        table = store.restated(identity, symbols, (request.since, request.as_of), request.known_at)
+def _restated(
+    store: Store, identity: str, span: tuple[date, date], moments: Mapping[str, datetime]
+) -> tuple[Restated, ...]:
+    """Return the bars that have had another version since each symbol's moment."""
     found = []
-    for row in table.to_dict("records"):
-        pairs = {each: (_known(row[f"old_{each}"]), _known(row[f"new_{each}"])) for each in COLUMNS}
-        changed = {str(name): pair for name, pair in pairs.items() if pair[0] != pair[1]}
-        if changed:
-            moment = pd.Timestamp(row["fetched_at"]).to_pydatetime().replace(tzinfo=UTC)
-            found.append(Restated(row["symbol"], pd.Timestamp(row["session"]).date(), moment, changed))
-    return tuple(found)
+    for moment in sorted(set(moments.values())):
+        symbols = [symbol for symbol, each in moments.items() if each == moment]
+        for row in store.restated(identity, symbols, span, moment).to_dict("records"):
+            pairs = {each: (_known(row[f"old_{each}"]), _known(row[f"new_{each}"])) for each in COLUMNS}
+            changed = {str(name): pair for name, pair in pairs.items() if pair[0] != pair[1]}
+            stored_at = pd.Timestamp(row["fetched_at"]).to_pydatetime().replace(tzinfo=UTC)
+            session = pd.Timestamp(row["session"]).date()
+            if changed:
+                found.append(Restated(str(row["symbol"]), session, stored_at, changed))
+    return tuple(sorted(found, key=lambda each: (each.symbol, each.session, each.stored_at)))
 
 
 def _reading(request: Request) -> Any:

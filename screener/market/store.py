@@ -26,6 +26,7 @@ from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
     FIRST,
     LAST,
+    MOMENTS,
     REFUSALS,
     RESTATED,
     STATUS,
@@ -187,6 +188,15 @@ class Store:
         with self._reading() as connection:
             table: pd.DataFrame = connection.execute(STATUS, [source, until(known_at)]).df()
         return table.set_index("symbol")
+
+    def moments(self, source: str, symbols: Sequence[str]) -> dict[str, list[datetime]]:
+        """Return when each symbol's bars were written, the newest first, in UTC; symbols without any are absent."""
+        with self._reading() as connection:
+            rows = connection.execute(MOMENTS, [source, list(symbols)]).fetchall()
+        found: dict[str, list[datetime]] = {}
+        for symbol, moment in rows:
+            found.setdefault(symbol, []).append(moment.replace(tzinfo=UTC))
+        return found
 
     def restated(
         self, source: str, symbols: Sequence[str], span: tuple[date, date], after: datetime

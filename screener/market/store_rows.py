@@ -345,6 +345,11 @@ WHERE m.outcome = 'no such symbol' AND (served.at IS NULL OR m.fetched_at > serv
   AND m.fetched_at::DATE IN (SELECT day FROM answered)
 ORDER BY m.symbol, day
 """
+MOMENTS = """
+SELECT s.symbol, f.fetched_at FROM fetches f JOIN series s ON s.id = f.series
+WHERE s.source = $1 AND s.symbol IN (SELECT unnest($2)) AND f.outcome = 'fetched' AND f.written > 0
+ORDER BY s.symbol, f.fetched_at DESC
+"""
 RESTATED = f"""
 WITH versions AS (
   SELECT s.symbol, b.series, b.session, b.fetched_at, {", ".join(f"b.{each} AS new_{each}" for each in COLUMNS)},

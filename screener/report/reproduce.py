@@ -15,7 +15,7 @@ from typing import Any
 
 from screener.errors import UserError
 from screener.market.load import Request, market_of
-from screener.market.recall import Restated, findings_read, recall, restated_since
+from screener.market.recall import Restated, findings_read, recall
 from screener.report.model import WeeklyReport
 from screener.report.provenance import RunInputs, outcomes_read, recipe_read, request_read
 from screener.report.record import SCHEMA
@@ -73,7 +73,7 @@ def reproduce(record: Path, places: Places | None = None) -> Reproduction:
     """
     places = places or Places()
     path = record / RECORD if record.is_dir() else record
-    run, told = read_run(path, places)
+    run, restated, told = read_run(path, places)
     # what a report says of the one before it is compared with here: find that one's folder and hand it to report_of
     where = replace(run.request, known_at=run.known_at, store=places.store or run.request.store)
     market = market_of(where, run.universe, run.stored)
@@ -88,21 +88,21 @@ def reproduce(record: Path, places: Places | None = None) -> Reproduction:
         files=tuple(line for name, content in made.items() for line in _compared(folder / name, content)),
         compared=tuple(made),
         not_made=tuple(name for name in (PRINTED, MESSAGE) if (folder / name).exists()),
-        restated=restated_since(where, run.universe, run.stored.identity),
+        restated=restated,
     )
 
 
-def read_run(path: Path, places: Places) -> tuple[RunInputs, Values]:
-    """Return what a run.json says its report was made from, read anew, and the record itself."""
+def read_run(path: Path, places: Places) -> tuple[RunInputs, tuple[Restated, ...], Values]:
+    """Return what a run.json says its report was made from, read anew; what was restated since; and the record."""
     told = _record(path)
     try:
-        return _inputs(told, places), told
+        return *_inputs(told, places), told
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(f"{path}: is damaged or was edited ({why}); make the report again") from None
 
 
-def _inputs(told: Values, places: Places) -> RunInputs:
+def _inputs(told: Values, places: Places) -> tuple[RunInputs, tuple[Restated, ...]]:
     told_of, identity = told["provenance"], told["run"]["source_identity"]
     request = request_read(told_of["request"])
     known_at = datetime.fromisoformat(told_of["known_at"])
@@ -117,9 +117,9 @@ def _inputs(told: Values, places: Places) -> RunInputs:
     failed, found = outcomes_read(told_of["failed"]), findings_read(told_of["vendor_findings"])
     folder = find_universe(where.universe)
     universe = load_universe(folder)
-    stored = recall(where, universe, identity, told_of["prices"])
-    stored = replace(stored, outcomes=failed, found=found)
-    return RunInputs(request, recipe, folder, universe, stored, known_at)
+    recalled = recall(where, universe, identity, told_of["prices"])
+    stored = replace(recalled.stored, outcomes=failed, found=found)
+    return RunInputs(request, recipe, folder, universe, stored, known_at), recalled.restated
 
 
 def _record(path: Path) -> Values:
