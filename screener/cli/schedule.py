@@ -79,8 +79,8 @@ def cron(plan: Plan, today: date) -> list[str]:
     line = f"{plan.at.minute} {plan.at.hour} * * {(DAYS.index(plan.day) + 1) % 7}"
     return [
         f"# {plan.when}; add with: crontab -e",
-        "# CRON_TZ is known to cronie (Fedora, Arch and others); Debian's and Ubuntu's cron goes by the machine's",
-        f"# zone whatever it says: there, write the hour of that zone{_hours_in_words(plan, today)}.",
+        "# cronie (Fedora, Arch) goes by CRON_TZ; the cron of Debian and Ubuntu by the",
+        f"# machine's zone: there, write its hour ({_hours_in_words(plan, today)}).",
         "# Exit code 3, a partial report, counts as done; 1 and 2 fail.",
         f"CRON_TZ={plan.zone}",
         # % ends a command in a crontab
@@ -127,17 +127,17 @@ def github(plan: Plan, today: date) -> list[str]:
     moves = []
     if len(times) > 1:
         moves = [
-            f"    # {plan.zone} has summer time and GitHub's clock has none: {plan.at:%H:%M} there is",
-            f"    # {' or '.join(f'{DAYS[each]} {when:%H:%M}' for each, when in times)} in UTC; the later one is taken",
+            f"    # {plan.zone} has summer time, GitHub's clock has none: {plan.at:%H:%M} is",
+            f"    # {' or '.join(f'{DAYS[each]} {when:%H:%M}' for each, when in times)} in UTC; the later is taken",
         ]
     command = shlex.join(("screener", *plan.command))
     return [
-        "# .github/workflows/weekly.yml of a repository that holds screener. GitHub stops schedules of a public",
-        "# repository after 60 days without a commit.",
+        "# .github/workflows/weekly.yml of a repository that holds screener.",
+        "# GitHub stops schedules of a public one after 60 days without a commit.",
         "name: weekly",
         "on:",
         "  schedule:",
-        f"    # {plan.when} is {DAYS[number]} {at:%H:%M} UTC; GitHub may start it some minutes late",
+        f"    # {plan.when} is {DAYS[number]} {at:%H:%M} UTC; GitHub may be minutes late",
         *moves,
         f'    - cron: "{at.minute} {at.hour} * * {(number + 1) % 7}"',
         "  workflow_dispatch:",
@@ -155,8 +155,9 @@ def github(plan: Plan, today: date) -> list[str]:
         "      - uses: actions/setup-python@v5",
         "        with:",
         '          python-version: "3.12"',
-        "      # prices and the ledger of trials go on from the last run; GitHub drops a cache that nobody used for",
-        "      # 7 days, and `screener reproduce` needs the store: to keep it for good, keep it elsewhere",
+        "      # Prices and the ledger of trials go on from the last run. GitHub drops a",
+        "      # cache unused for 7 days; `screener reproduce` needs the store: to keep",
+        "      # it for good, keep it elsewhere.",
         "      - uses: actions/cache@v4",
         "        with:",
         "          path: prices",
@@ -203,7 +204,7 @@ def _utc_times(plan: Plan, today: date) -> set[tuple[int, time]]:
 
 def _hours_in_words(plan: Plan, today: date) -> str:
     said = " or ".join(f"{DAYS[number]} {at:%H:%M}" for number, at in sorted(_utc_times(plan, today)))
-    return f" (in UTC {said})"
+    return f"{said} in UTC"
 
 
 def _check_options(options: list[str]) -> None:

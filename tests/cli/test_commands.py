@@ -109,6 +109,7 @@ def test_help_names_every_command(run: Run) -> None:
         *("universe list", "universe show", "universe check", "prices update", "prices status"),
         *("prices accept", "prices reject", "prices export", "prices import"),
         *("screen", "build", "backtest", "events", "stress", "weekly", "doctor"),
+        *("reproduce", "schedule"),
     ],
 )
 def test_every_command_explains_itself_with_an_example_or_its_exit_code(run: Run, command: str) -> None:
@@ -482,6 +483,8 @@ def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
         "themes",
         "prices reject",
         "events",
+        "reproduce",
+        "schedule",
     )
     helps = "".join(run(*each.split(), "--help").out for each in asked)
     assert {flag for flag in re.findall(r"--[a-z][a-z-]+", readme) if flag not in helps} == set()
