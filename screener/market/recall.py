@@ -59,7 +59,7 @@ class Recalled:
     restated: tuple[Restated, ...]
 
 
-def fingerprint(bars: Bars) -> dict[str, Any]:
+def fingerprint_of(bars: Bars) -> dict[str, Any]:
     """Return currency, rows, first and last session, and SHA-256 of all values and of each year's."""
     index = pd.DatetimeIndex(bars.table.index)
     values = np.ascontiguousarray(bars.table.to_numpy(), dtype="<f8")
@@ -173,7 +173,7 @@ def _reading(request: Request) -> Any:
 def _matches(bars: Bars | None, told: Mapping[str, Any] | None) -> bool:
     if bars is None or told is None:
         return bars is None and told is None
-    return bool(fingerprint(bars)["sha256"] == told.get("sha256"))
+    return bool(fingerprint_of(bars)["sha256"] == told.get("sha256"))
 
 
 def _known(value: Any) -> float | None:

@@ -19,7 +19,7 @@ from screener.backtest.theme import BacktestSettings
 from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError
 from screener.market.load import Request, Stored, default_store
-from screener.market.recall import findings_written, fingerprint
+from screener.market.recall import findings_written, fingerprint_of
 from screener.market.refresh import SymbolOutcome
 from screener.portfolio.build import BuildSettings
 from screener.portfolio.costs import SHIPPED as COSTS
@@ -80,7 +80,7 @@ def provenance_of(run: RunInputs, *, synthetic: bool) -> dict[str, object]:
             if path.suffix in (".csv", ".toml")
         },
         "files": _data_files(recipe),
-        "prices": {symbol: fingerprint(each) for symbol, each in sorted(stored.bars.items())},
+        "prices": {symbol: fingerprint_of(each) for symbol, each in sorted(stored.bars.items())},
         "failed": {
             each.symbol: {"outcome": each.outcome, "detail": each.detail}
             for each in stored.outcomes.values()
