@@ -79,7 +79,7 @@ def _print(found: Reproduction, output: Path | None) -> None:
         say(f"the same bytes: all {len(found.compared)} files of {found.folder}")
         return
     if not found.inputs:
-        say("No recorded input differs: a file was edited, or another processor rounds otherwise.")
+        say("No recorded input differs: a file was edited, or a processor rounds otherwise.")
     say(str(output) if output is not None else "--output FOLDER leaves the report made again there.")
 
 

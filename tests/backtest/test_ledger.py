@@ -25,6 +25,7 @@ from screener.backtest.ledger import (
     read_ledger,
     record,
     trial_of,
+    trials_hash,
     weekly_matrix,
 )
 from screener.backtest.performance import Drawdown, simple_returns
@@ -96,6 +97,28 @@ def test_a_later_as_of_date_takes_the_place_of_an_earlier_one_and_not_the_other_
     assert record(path, [trial(as_of=date(2026, 6, 5))]) == 0
     assert [each.as_of for each in read_ledger(path).trials] == [date(2026, 8, 7), AS_OF]
     assert len(path.read_text().splitlines()) == 3  # nothing is taken out of the file
+
+
+def test_a_ledger_is_read_as_it_was_at_a_moment(tmp_path: Path) -> None:
+    """A trial's later lines must not hide the one that was the newest then."""
+    path = tmp_path / "trials.jsonl"
+    then, later = datetime(2026, 8, 1, tzinfo=UTC), datetime(2027, 8, 1, tzinfo=UTC)
+    first = [replace(trial(), recorded_at=then), replace(trial(1), recorded_at=then)]
+    record(path, first)
+    before = read_ledger(path)
+    newer = [trial(as_of=date(2027, 7, 9)), trial(1, prices="restated"), trial(2)]
+    record(path, [replace(each, recorded_at=later) for each in newer])
+    again = read_ledger(path, until=then)
+    assert trials_hash(again.trials) == trials_hash(before.trials)
+    assert trials_hash(read_ledger(path, until=later).trials) != trials_hash(before.trials)
+    assert read_ledger(path, until=later).trials[0].as_of == date(2027, 7, 9)
+    assert read_ledger(path, until=datetime(2026, 7, 1, tzinfo=UTC)).trials == ()
+
+
+def test_the_hash_of_trials_depends_on_each_of_them_and_on_their_order() -> None:
+    one, two = trial(), trial(1)
+    hashes = [[one, two], [two, one], [one], [], [one, replace(two, prices_hash="other")]]
+    assert len({trials_hash(each) for each in hashes}) == len(hashes)
 
 
 def test_other_prices_of_the_same_date_are_kept_as_the_newest(tmp_path: Path) -> None:

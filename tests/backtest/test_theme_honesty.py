@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,27 @@ def test_without_a_ledger_only_this_trial_counts(sample_market: sc.Market) -> No
     result = sc.backtest(sample_market, "magnets", sc.BacktestSettings(years=2), look=look)
     assert result.honesty is not None and result.honesty.search.trials == 1
     assert result.honesty.placebo is None and result.honesty.rebalance_days is None
+
+
+def test_a_trial_that_is_not_recorded_counts_itself_beside_those_of_the_ledger(
+    sample_market: sc.Market, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "trials.jsonl"
+    settings = sc.BacktestSettings(years=2)
+    look = replace(LOOK, ledger=ledger, baskets=0, days=1)
+
+    def trials(weeks: int, look: sc.HonestySettings) -> int:
+        built = sc.BuildSettings(lookback_weeks=weeks)
+        honesty = sc.backtest(sample_market, "magnets", settings, built, look).honesty
+        assert honesty is not None
+        return honesty.search.trials
+
+    assert trials(52, look) == 1
+    silent = replace(look, record=False)
+    before = ledger.read_bytes()
+    assert trials(78, silent) == 2 and trials(52, silent) == 1
+    assert ledger.read_bytes() == before
+    assert trials(78, replace(silent, until=sample_market.request.now - timedelta(seconds=1))) == 1
 
 
 @pytest.mark.parametrize(

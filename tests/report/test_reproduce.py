@@ -314,6 +314,16 @@ def test_a_partial_report_from_files_is_made_again_without_the_files(tmp_path: P
     assert found.is_same, (found.inputs, found.files)
 
 
+def test_a_report_as_of_an_earlier_fetch_is_made_again(made: Made) -> None:
+    restate(made, "2026-07-08", 1.02, NOW + timedelta(days=30))
+    second = replace(made, output=made.output.with_name("second"))
+    later = NOW + timedelta(days=60)
+    weekly(replace(made.request, now=later, known_at=NOW + timedelta(days=1), offline=True), second.output)
+    assert "--as-of-fetch" in json.loads((second.folder / "run.json").read_bytes())["run"]["command"]
+    found = second.again()
+    assert found.is_same, (found.inputs, found.files)
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [
