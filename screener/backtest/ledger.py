@@ -123,7 +123,7 @@ def weekly_matrix(trials: Sequence[Trial]) -> Floats:
     """Return T × V weekly returns of trials, NaN where a trial has none, for `search_of`."""
     if not trials:
         return np.empty((0, 0))
-    return pd.concat([each.weekly for each in trials], axis=1).sort_index().to_numpy(dtype=float)
+    return pd.concat([each.weekly for each in trials], axis=1, sort=True).to_numpy(dtype=float)
 
 
 def friday_returns(wealth: pd.Series) -> pd.Series:

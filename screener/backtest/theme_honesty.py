@@ -164,7 +164,7 @@ def _superiority(trials: Sequence[Trial], result: ThemeResult) -> Superiority | 
     """Return Hansen's test of the trials against the benchmark, None with few trials or weeks."""
     if result.benchmark_wealth is None or len(trials) < FEWEST_VARIANTS:
         return None
-    own = pd.concat([each.weekly for each in trials], axis=1)
+    own = pd.concat([each.weekly for each in trials], axis=1, sort=True)
     excess = own.sub(friday_returns(result.benchmark_wealth), axis=0).dropna()
     if len(excess) < FEWEST_WEEKS or not (excess.std() > 1e-12).all():
         return None
