@@ -32,6 +32,7 @@ from screener.backtest.overfitting import (
 from screener.backtest.performance import simple_returns
 from screener.backtest.placebo import Placebo, PlaceboSettings, placebo_themes, with_recoveries
 from screener.backtest.schedule import parse_schedule
+from screener.backtest.shared import Shared
 from screener.backtest.theme import BacktestSettings, ThemeResult, rebalanced_later
 from screener.backtest.validity import search_of
 from screener.market.load import Market
@@ -62,6 +63,7 @@ def theme_honesty(
     settings: BacktestSettings,
     build: BuildSettings,
     look: HonestySettings,
+    shared: Shared | None = None,
 ) -> Honesty | None:
     """Return what survives of a theme's record, None when there is too little of it.
 
@@ -85,7 +87,7 @@ def theme_honesty(
         validity=validity,
         search=search,
         deflated_sharpe=deflated_by_search(returns, len(returns) / validity.years, search),
-        placebo=_placebo(market, result, build, look.baskets) if look.baskets else None,
+        placebo=_placebo(market, result, build, look.baskets, shared) if look.baskets else None,
         overfitting=_overfitting(matrix),
         superiority=_superiority(trials, result),
         dependence=dependence(wealth, run.weights_held, market.panel.prices),
@@ -171,7 +173,9 @@ def _superiority(trials: Sequence[Trial], result: ThemeResult) -> Superiority | 
     return superior_predictive_ability(excess.to_numpy())
 
 
-def _placebo(market: Market, result: ThemeResult, build: BuildSettings, baskets: int) -> Placebo | None:
+def _placebo(
+    market: Market, result: ThemeResult, build: BuildSettings, baskets: int, shared: Shared | None
+) -> Placebo | None:
     assert result.backtest is not None
     instruments = market.universe.instruments
     names = [symbol for symbol in market.panel.symbols if symbol in instruments]
@@ -190,7 +194,7 @@ def _placebo(market: Market, result: ThemeResult, build: BuildSettings, baskets:
         baskets=baskets,
     )
     prices = with_recoveries(market.panel.prices[names], market.recoveries)
-    return placebo_themes(prices, members, decisions, asked, listed)
+    return placebo_themes(prices, members, decisions, asked, listed, shared)
 
 
 def _rebalance_days(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from screener.backtest.market_backtest import backtest
+from screener.backtest.shared import Shared
 from screener.backtest.stress_test import stress_tables
 from screener.backtest.theme import BacktestSettings, ThemeResult
 from screener.backtest.theme_honesty import HonestySettings
@@ -53,7 +54,10 @@ def weekly(
     market = load_market(request, progress)
     look = HonestySettings(request.ledger, baskets=WEEKLY_BASKETS, days=1)
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
-    themes = tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes)
+    shared = Shared()
+    themes = tuple(
+        backtest(market, key, settings, build_settings, look, shared) for key in market.universe.themes
+    )
     inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
     report = assemble(inputs)
     year, week, _ = request.as_of.isocalendar()
