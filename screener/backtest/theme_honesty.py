@@ -14,9 +14,7 @@ from screener.backtest.audit import Audit, audit
 from screener.backtest.honesty import Honesty, deflated_by_search
 from screener.backtest.ledger import (
     Trial,
-    Variant,
     friday_returns,
-    plain_settings,
     read_ledger,
     record,
     trial_of,
@@ -35,6 +33,7 @@ from screener.backtest.schedule import parse_schedule
 from screener.backtest.shared import Shared
 from screener.backtest.theme import BacktestSettings, ThemeResult, rebalanced_later
 from screener.backtest.validity import search_of
+from screener.backtest.variant import variant_of
 from screener.market.load import Market
 from screener.market.panel import PricePanel
 from screener.portfolio.build import BuildSettings
@@ -126,22 +125,7 @@ def _trials(
     """Record the trial, and return all trials of its theme."""
     assert result.backtest is not None
     theme, universe = result.theme, market.universe
-    variant = Variant(
-        universe.key,
-        theme.key,
-        market.source_identity,
-        plain_settings(
-            universe=universe.content_hash(),
-            method=theme.method,
-            limits=theme.limits,
-            caps=(theme.max_weight, theme.max_segment_weight),
-            budgets=theme.risk_budgets,
-            backtest=settings,
-            build=build,
-            base=market.request.base,
-        ),
-        market.panel.synthetic,
-    )
+    variant = variant_of(market, theme, settings, build)
     trial = trial_of(
         variant,
         result.backtest.wealth,

@@ -50,6 +50,8 @@ def test_it_shows_the_best_the_spread_and_what_survives(
 
 
 def test_a_second_run_picks_up_what_is_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    capsys.readouterr()
     assert main([*words, "--json"]) == 0
     out, told = capsys.readouterr()
     answer = json.loads(out)["data"]
