@@ -1,4 +1,4 @@
-"""Which stored bars say something else now than they did at an earlier moment. Nothing is fetched and nothing written."""
+"""Which stored bars say something else now than at an earlier moment. Nothing is fetched, nothing written."""
 
 from __future__ import annotations
 
@@ -49,10 +49,14 @@ def restated_since(market: Market, since: datetime, day: date) -> tuple[Restated
     symbols = {each.symbol for each in everything} | {each.predecessor for each in everything}
     symbols |= set(pairs_needed((each.currency for each in everything), request.base))
     with Store.open(request.store, read_only=True, patience=Patience(request.wait)) as store:
-        versions = store.changed(market.source_identity, sorted(symbols - {""}), day, (since, request.known_at))
+        versions = store.changed(
+            market.source_identity, sorted(symbols - {""}), day, (since, request.known_at)
+        )
     versions = versions[versions["session"] >= pd.Timestamp(request.since)]
     return tuple(
-        each for symbol, rows in versions.groupby("symbol") if (each := _summary(str(symbol), rows)) is not None
+        each
+        for symbol, rows in versions.groupby("symbol")
+        if (each := _summary(str(symbol), rows)) is not None
     )
 
 
@@ -77,9 +81,7 @@ def _summary(symbol: str, rows: pd.DataFrame) -> Restated | None:
         first=sessions.min().date(),
         last=sessions.max().date(),
         largest=float(moves[np.abs(moves).argmax()]) if len(moves) else float("nan"),
-        fields=tuple(
-            name for at, name in enumerate(COLUMNS) if differs[changed & held, at].any()
-        ),
+        fields=tuple(name for at, name in enumerate(COLUMNS) if differs[changed & held, at].any()),
     )
 
 

@@ -14,7 +14,9 @@ import pandas as pd
 from screener.backtest.theme import ThemeResult
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
+from screener.market.restated import Restated
 from screener.report.blocks import Section
+from screener.report.memory import PassedOver, Previous
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
 from screener.universe.model import Universe
@@ -53,6 +55,10 @@ class WeeklyInputs:
     warnings: tuple[str, ...]
     language: str = "en"
     stress: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # theme → a row a shock, of stress_table
+    previous: Previous | None = None  # the last report of this universe
+    passed_over: tuple[PassedOver, ...] = ()  # newer ones that nothing can be compared with
+    restated: tuple[Restated, ...] = ()  # stored prices that changed since the last report
+    prices_as_stored_at: datetime | None = None  # UTC; None: when the report was made
 
 
 @dataclass(frozen=True, slots=True)

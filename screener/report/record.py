@@ -7,9 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from screener.report.measures import HORIZONS, wealth_returns
+from screener.report.rules import rules_of
 from screener.report.sections.chain import stages_of
 from screener.report.standing import standing_of
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from screener.backtest.theme import ThemeResult
     from screener.report.model import WeeklyInputs
 
-SCHEMA = "screener.run/1"
+SCHEMA = "screener.run/2"
 
 
 def record_of(inputs: WeeklyInputs) -> dict[str, object]:
@@ -55,7 +56,21 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
             for each in inputs.screens
         },
         "themes": {each.theme.key: _theme(inputs, each) for each in inputs.themes},
+        **_memory(inputs),
     }
+
+
+def _memory(inputs: WeeklyInputs) -> dict[str, object]:
+    """Return what the next report compares itself with: the rules, and when the prices were as they are."""
+    return {
+        "rules": rules_of(inputs.universe),
+        "prices_as_stored_at": inputs.prices_as_stored_at or inputs.run.generated_at,
+    }
+
+
+def plain_record(inputs: WeeklyInputs) -> dict[str, Any]:
+    """Return the run as run.json will say it once it is read again: JSON's types alone, NaN as None."""
+    return cast(dict[str, Any], _plain(record_of(inputs)))
 
 
 def _theme(inputs: WeeklyInputs, result: ThemeResult) -> dict[str, object]:

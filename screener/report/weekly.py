@@ -13,6 +13,7 @@ from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError, unknown
 from screener.market.load import Market, Progress, Request, load_market
 from screener.portfolio.build import BuildSettings
+from screener.report.memory import recalled
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
 from screener.report.plot import CHARTS, drawn
 from screener.report.render import Forms, write_report
@@ -55,6 +56,7 @@ def weekly(
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
     themes = tuple(backtest(market, key, settings, build_settings, look) for key in market.universe.themes)
     inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
+    inputs = recalled(inputs, market, output)
     report = assemble(inputs)
     year, week, _ = request.as_of.isocalendar()
     folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
