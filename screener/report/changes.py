@@ -6,13 +6,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from screener.backtest.attribution import attribute
 from screener.report.differences import Differences, differences
 from screener.report.measures import wealth_returns
+from screener.report.record import plain_record
 
 if TYPE_CHECKING:
     from screener.backtest.engine import Backtest
@@ -57,16 +58,22 @@ class ReturnSplit:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Changes:
-    """What changed between a report and this week's. splits: by theme, those with a backtest over the span."""
+    """What changed between a report and this week's.
+
+    splits: by theme, those with a backtest over the span. restated: stored prices that were changed since; None where
+    the two have another source, so that nothing can be said.
+    """
 
     previous: Previous
     differences: Differences
     splits: Mapping[str, ReturnSplit]
-    restated: tuple[Restated, ...]
+    restated: tuple[Restated, ...] | None
 
 
-def changes_between(previous: Previous, inputs: WeeklyInputs, record: Mapping[str, Any]) -> Changes:
-    """Return what changed from an earlier report to this week's inputs; record: what this week's run.json will say."""
+def changes_between(
+    previous: Previous, inputs: WeeklyInputs, restated: tuple[Restated, ...] | None = ()
+) -> Changes:
+    """Return what changed from an earlier report to this week's inputs."""
     labels = {symbol: each.segment for symbol, each in inputs.universe.instruments.items()}
     splits = {}
     for result in inputs.themes:
@@ -76,7 +83,7 @@ def changes_between(previous: Previous, inputs: WeeklyInputs, record: Mapping[st
         if made is not None:
             told = previous.record["themes"].get(result.theme.key, {}).get("returns", {}).get("week")
             splits[result.theme.key] = _with_told(made, result.backtest, previous.as_of, told)
-    return Changes(previous, differences(previous.record, record), splits, inputs.restated)
+    return Changes(previous, differences(previous.record, plain_record(inputs)), splits, restated)
 
 
 def split_return(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from screener.market.restated import restated_since
+from screener.report.changes import changes_between
 
 if TYPE_CHECKING:
     from screener.market.load import Market
@@ -154,13 +155,14 @@ def _check_numbers(values: list[Any]) -> None:
 
 
 def recalled(inputs: WeeklyInputs, market: Market, output: Path) -> WeeklyInputs:
-    """Return the inputs with the last report of the same universe, and the stored prices that changed since it."""
+    """Return the inputs with what changed since the last report of the same universe in the output folder."""
     run, request = inputs.run, market.request
-    previous, passed_over = last_report(output, inputs.universe.key, run.as_of, run.synthetic)
     known_at = request.known_at or request.now
-    restated = ()
-    if previous is not None and previous.record["run"]["source_identity"] == run.source_identity:
+    previous, passed_over = last_report(output, inputs.universe.key, run.as_of, run.synthetic)
+    inputs = replace(inputs, passed_over=passed_over, prices_as_stored_at=known_at)
+    if previous is None:
+        return inputs
+    restated = None
+    if previous.record["run"]["source_identity"] == run.source_identity:
         restated = restated_since(market, previous.known_at, previous.as_of)
-    return replace(
-        inputs, previous=previous, passed_over=passed_over, restated=restated, prices_as_stored_at=known_at
-    )
+    return replace(inputs, changes=changes_between(previous, inputs, restated))

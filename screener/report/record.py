@@ -16,6 +16,7 @@ from screener.report.standing import standing_of
 
 if TYPE_CHECKING:
     from screener.backtest.theme import ThemeResult
+    from screener.report.changes import Changes
     from screener.report.model import WeeklyInputs
 
 SCHEMA = "screener.run/2"
@@ -65,6 +66,24 @@ def _memory(inputs: WeeklyInputs) -> dict[str, object]:
     return {
         "rules": rules_of(inputs.universe),
         "prices_as_stored_at": inputs.prices_as_stored_at or inputs.run.generated_at,
+        "changes": None if inputs.changes is None else _changes(inputs.changes),
+    }
+
+
+def _changes(changes: Changes) -> dict[str, object]:
+    """Return against which report the week was compared, and what made each theme's return since."""
+    return {
+        "against": {"as_of": changes.previous.as_of, "path": changes.previous.path},
+        "themes": {
+            key: {
+                "since": each.since,
+                "until": each.until,
+                "total": each.total,
+                "segments": {str(name): row.to_dict() for name, row in each.segments.iterrows()},
+            }
+            for key, each in changes.splits.items()
+        },
+        "restated": None if changes.restated is None else [asdict(each) for each in changes.restated],
     }
 
 
