@@ -53,7 +53,8 @@ class ReturnSplit:
         if not len(self.segments):
             return None
         sums = self.segments.sum(axis=1)
-        return str(sums.abs().idxmax()), float(sums[sums.abs().idxmax()])
+        at = int(sums.abs().to_numpy().argmax())
+        return str(sums.index[at]), float(sums.iloc[at])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

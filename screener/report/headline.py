@@ -11,6 +11,7 @@ from screener.report.measures import horizon_returns, wealth_returns
 from screener.report.model import Figure, KeyPoint, Masthead
 from screener.report.proposal import proposal_of
 from screener.report.sections.chain import stages_of
+from screener.report.sections.changes import counted_changes
 from screener.report.sections.screen import screen_label
 from screener.report.sections.versus import ahead_of_benchmark
 from screener.report.standing import data_banner, label_of_theme, some, standing_of
@@ -107,16 +108,14 @@ def _changed(changes: Changes, say: Wording) -> str:
     splits = [each for each in changes.splits.values() if is_known(each.total)]
     if not splits:
         return ""
-    found, totals = changes.differences, [each.total for each in splits]
+    totals = [each.total for each in splits]
     return say(
         "point.changed",
         day=say.prose_day(changes.previous.as_of),
         low=change(min(totals)),
         high=change(max(totals)),
         currency=change(float(np.median([each.parts["currency"] for each in splits]))),
-        moves=len(found.moves),
-        rules=len(found.rules),
-        prices=UNKNOWN if changes.restated is None else len(changes.restated),
+        what=counted_changes(changes, say) or say("changes.nothing_else"),
     )
 
 

@@ -83,6 +83,7 @@ def _changes(changes: Changes) -> dict[str, object]:
             }
             for key, each in changes.splits.items()
         },
+        "rules": [asdict(each) for each in changes.differences.rules],
         "restated": None if changes.restated is None else [asdict(each) for each in changes.restated],
     }
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from screener.report.memory import PassedOver
     from screener.report.model import WeeklyInputs
 
-SHOWN = 12  # rows of a table of moves, prices or rules; moves.csv has them all
+SHOWN = 12  # rows of a table of moves, prices or rules; moves.csv and run.json have them all
 TOLD_APART = (
     0.0005  # a difference of the same week's return that is more than the start of the backtest moving on
 )
@@ -37,26 +37,32 @@ def section(inputs: WeeklyInputs) -> Section:
         blocks.append(_returns(inputs, changes, say))
     blocks += [*_told_apart(inputs, changes, say), *_moves(inputs, changes, say)]
     blocks += [*_restated(inputs, changes, say), *_rules(inputs, changes, say), *passed_over]
-    return Section("changes", say("changes.title"), changes_lead(inputs, changes, say), tuple(blocks))
+    return Section("changes", say("changes.title"), changes_lead(changes, say), tuple(blocks))
 
 
-def changes_lead(inputs: WeeklyInputs, changes: Changes, say: Wording) -> str:
+def changes_lead(changes: Changes, say: Wording) -> str:
     """Return the changes in a sentence with their numbers."""
-    found = changes.differences
+    counted, day = counted_changes(changes, say), say.prose_day(changes.previous.as_of)
+    words = say("changes.lead", day=day, what=counted) if counted else say("changes.nothing", day=day)
     totals = [each.total for each in changes.splits.values() if is_known(each.total)]
-    words = say(
-        "changes.lead",
-        day=say.prose_day(changes.previous.as_of),
-        theme_in=sum(each.entered for each in found.moves),
-        theme_out=sum(not each.entered for each in found.moves),
-        screen_in=sum(each.entered for each in found.screens),
-        screen_out=sum(not each.entered for each in found.screens),
-        prices=UNKNOWN if changes.restated is None else len(changes.restated),
-        rules=len(found.rules),
-    )
     if not totals:
         return words
     return say.joined([say("changes.returns", low=change(min(totals)), high=change(max(totals))), words])
+
+
+def counted_changes(changes: Changes, say: Wording) -> str:
+    """Return how many holdings, places in screens, prices and rules changed, "" where none did."""
+    found, parts = changes.differences, []
+    for key, moves in (("changes.holdings", found.moves), ("changes.places", found.screens)):
+        if moves:
+            entered = sum(each.entered for each in moves)
+            parts.append(say(key, entered=entered, left=len(moves) - entered))
+    if changes.restated:
+        parts.append(say("changes.prices", n=len(changes.restated)))
+    rules = len(found.rules) + len(found.new_themes) + len(found.gone_themes)
+    if rules:
+        parts.append(say("changes.differ", n=rules))
+    return say.reasons(parts)
 
 
 def _returns(inputs: WeeklyInputs, changes: Changes, say: Wording) -> Table:
@@ -118,52 +124,43 @@ def _told_apart(inputs: WeeklyInputs, changes: Changes, say: Wording) -> tuple[B
     return (Paragraph(say("changes.told_apart", themes=say.listed(apart)), "note"),)
 
 
-def _moves(inputs: WeeklyInputs, changes: Changes, say: Wording) -> tuple[Block, ...]:
+def _moves(inputs: WeeklyInputs, changes: Changes, say: Wording) -> list[Block]:
     """Return the entries and exits of themes, then those of screens, each with the rule that moved it."""
-    found = changes.differences
+    themes, screens = changes.differences.moves, changes.differences.screens
     labels = {each.theme.key: label_of_theme(inputs, each) for each in inputs.themes}
     blocks: list[Block] = []
-    if found.moves:
-        rows = [
+    name, way, rule = (Column(say(each), "text") for each in ("column.name", "column.change", "changes.rule"))
+    if themes:
+        of_themes: list[tuple[Cell, ...]] = [
             (
-                named(inputs, each.symbol),
+                each.symbol,
                 labels[each.where],
                 _way(each, say),
                 each.then,
                 each.now,
                 _why(inputs, each, say),
             )
-            for each in found.moves[:SHOWN]
+            for each in themes[:SHOWN]
         ]
-        columns = (
-            Column(say("column.name"), "name"),
-            Column(say("column.portfolio"), "text"),
-            Column(say("column.change"), "text"),
-            Column(say("changes.then"), "share"),
-            Column(say("changes.now"), "share"),
-            Column(say("changes.rule"), "text"),
-        )
-        blocks.append(_folded("changes.theme_moves", columns, rows, len(found.moves), say))
-    if found.screens:
-        rows = [
+        weights = (Column(say("changes.then"), "share"), Column(say("changes.now"), "share"))
+        columns: tuple[Column, ...] = (name, Column(say("column.portfolio"), "text"), way, *weights, rule)
+        blocks.append(_folded("changes.theme_moves", columns, of_themes, len(themes), say))
+    if screens:
+        of_screens: list[tuple[Cell, ...]] = [
             (each.symbol, screen_label(inputs, each.where), _way(each, say), _why(inputs, each, say))
-            for each in found.screens[:SHOWN]
+            for each in screens[:SHOWN]
         ]
-        columns = (
-            Column(say("column.name"), "text"),
-            Column(say("changes.screen"), "text"),
-            Column(say("column.change"), "text"),
-            Column(say("changes.rule"), "text"),
-        )
-        blocks.append(_folded("changes.screen_moves", columns, rows, len(found.screens), say))
-    return tuple(blocks)
+        short = (name, Column(say("changes.screen"), "text"), way, rule)
+        blocks.append(_folded("changes.screen_moves", short, of_screens, len(screens), say))
+    return blocks
 
 
 def _folded(
     key: str, columns: tuple[Column, ...], rows: Sequence[tuple[Cell, ...]], of: int, say: Wording
 ) -> Details:
     """Return the rows under a sentence with their number, and how many more there are."""
-    note = say("changes.more", n=of - len(rows)) if of > len(rows) else ""
+    file = "moves.csv" if key.endswith("moves") else "run.json"
+    note = say("changes.more", n=of - len(rows), file=file) if of > len(rows) else ""
     return Details(say.count(key, of), (Table("", columns, (Rows(tuple(rows)),), note=note),))
 
 
@@ -290,14 +287,11 @@ def against_last_report(inputs: WeeklyInputs, result: ThemeResult, say: Wording)
         [each.symbol for each in found.moves if each.entered == wanted] for wanted in (True, False)
     )
     words = [
-        say(
-            "changes.theme",
-            day=say.prose_day(changes.previous.as_of),
-            turnover=percent(found.turnover),
-            entered=say.listed(some(entered, say)) or "0",
-            left=say.listed(some(left, say)) or "0",
-        )
+        say("changes.theme", day=say.prose_day(changes.previous.as_of), turnover=percent(found.turnover))
     ]
+    if found.moves:
+        names = {"entered": say.listed(some(entered, say)) or "0", "left": say.listed(some(left, say)) or "0"}
+        words.append(say("changes.theme_moves_of", **names))
     if found.bound:
         words.append(say("changes.bound", limits=say.reasons([told(inputs, each) for each in found.bound])))
     if found.loosened:
