@@ -14,7 +14,7 @@ from screener.cli.show import Column, dump, percent, print_table, say, tell
 
 if TYPE_CHECKING:
     from screener.report.differences import Differences, Move, ThemeDifference
-    from screener.report.memory import PassedOver, Previous
+    from screener.report.memory import Previous
 
 app = typer.Typer(help="The reports that were written, and what differs between two.", no_args_is_help=True)
 
@@ -52,9 +52,10 @@ def list_reports(
     elif not rows:
         say(f"no report is stored in {output}")
     else:
-        columns = [Column("Week"), Column("As of"), Column("Universe", 3), Column("Lang", 4)]
-        columns += [Column("Prices"), Column("Base", 5), Column("State"), Column("Folder", 1)]
-        print_table(columns, [[str(each) for each in row.values()] for row in rows])
+        columns = [Column("Week"), Column("As of"), Column("Universe"), Column("Lang", 3)]
+        columns += [Column("Prices"), Column("Base", 4), Column("State", flexible=True), Column("Folder", 5)]
+        print_table(columns, [list(row.values()) for row in rows])
+        say(f"each in {output}/<week>/<universe>/")
     for each in bad:
         tell(f"{output}/{each.path} {WHY[each.why]} and is passed over")
 

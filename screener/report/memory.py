@@ -139,6 +139,12 @@ def _check(record: Mapping[str, Any]) -> None:
             _check_texts(reasons)
     run = record["run"]
     _check_texts([*run["settings"].values(), run["version"], run["base_currency"], run["source_identity"]])
+    outcomes, changes = record.get("outcomes") or {}, record.get("changes") or {}
+    _check_numbers([*outcomes.get("states", {}).values()])
+    _check_texts(outcomes.get("failures", {}).values())
+    for each in changes.get("themes", {}).values():
+        _check_numbers([each["total"], *(each for row in each["segments"].values() for each in row.values())])
+    changes.get("against", {}).get("as_of")
     for part in record.get("rules", {}).values():
         for fields in part.values():
             _check_texts(fields.values())

@@ -41,7 +41,7 @@ def _theme(theme: Theme) -> Texts:
 def _screen(spec: ScreenSpec) -> Texts:
     return _texts(
         {
-            "rules": tuple(rule_name(each) for each in spec.rules),
+            "rules": "; ".join(rule_name(each) for each in spec.rules),
             "rank_by": tuple(f"{metric} {weight:g}" for metric, weight in spec.rank_by),
             "where": spec.where,
             "within": spec.within,

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from screener.errors import UserError
 from screener.report.blocks import Block, Cell, Column, Details, Name, Paragraph, Rows, Section, Table
 from screener.report.sections.chain import stage_label
 from screener.report.sections.screen import screen_label
 from screener.report.standing import label_of_theme, named, some, told
 from screener.report.words import UNKNOWN, Wording, change, is_known, percent, wording
+from screener.screening.rules import parse_rule
+from screener.screening.words import describe
 
 if TYPE_CHECKING:
     from screener.backtest.theme import ThemeResult
@@ -24,6 +27,7 @@ TOLD_APART = (
     0.0005  # a difference of the same week's return that is more than the start of the backtest moving on
 )
 LONGEST = 60  # characters of a rule
+PROSE = ("method", "limits", "risk_budgets", "rule.segments", "rules")
 
 
 def section(inputs: WeeklyInputs) -> Section:
@@ -165,7 +169,7 @@ def _folded(
 
 
 def _way(move: Move, say: Wording) -> str:
-    return say("column.entered") if move.entered else say("column.left")
+    return say("changes.entered") if move.entered else say("changes.left")
 
 
 def _why(inputs: WeeklyInputs, move: Move, say: Wording) -> str:
@@ -229,8 +233,8 @@ def _rules(inputs: WeeklyInputs, changes: Changes, say: Wording) -> tuple[Block,
             (
                 _subject(inputs, each, say),
                 _field(each, say),
-                _short(inputs, each.then),
-                _short(inputs, each.now),
+                _side(inputs, each, each.then),
+                _side(inputs, each, each.now),
             )
             for each in found.rules[:SHOWN]
         ]
@@ -265,14 +269,29 @@ def _field(rule: RuleChange, say: Wording) -> str:
     )
 
 
-def _short(inputs: WeeklyInputs, text: str) -> str:
-    """Return one side of a rule, cut where it would be a paragraph."""
-    words = told(inputs, text.replace("_", " ")) if text else UNKNOWN
-    return words if len(words) <= LONGEST else words[: LONGEST - 1] + "…"
+def _side(inputs: WeeklyInputs, rule: RuleChange, text: str) -> str:
+    """Return one side of a rule, cut where it would be a paragraph; what a universe's file says in codes stays so."""
+    if rule.kind == "screen" and rule.field == "rules":
+        text = "; ".join(_described(each) for each in text.split("; ")) if text else text
+    words = told(inputs, text.replace("_", " ") if rule.field == "method" else text) if _is_prose(rule) else text
+    return (words if len(words) <= LONGEST else words[: LONGEST - 1] + "…") or UNKNOWN
+
+
+def _is_prose(rule: RuleChange) -> bool:
+    """Say whether a rule is a sentence or a label and no code of the universe's files."""
+    return rule.kind == "run" or rule.field in ("", *PROSE)
+
+
+def _described(text: str) -> str:
+    """Return a screen's rule in words, as it is written where nothing is known of it."""
+    try:
+        return describe(parse_rule(text))
+    except UserError:
+        return text
 
 
 def _passed_over(each: PassedOver, say: Wording) -> Paragraph:
-    return Paragraph(say(f"changes.passed_over.{each.why}", path=each.path), "warning")
+    return Paragraph(say(f"passed_over.{each.why}", path=each.path), "warning")
 
 
 def against_last_report(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> tuple[Block, ...]:
