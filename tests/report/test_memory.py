@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screener.report.memory import REASONS, PassedOver, Previous, last_report, read_report, stored_reports
@@ -142,6 +142,7 @@ def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(each, (*at, key))
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_damage_of_a_record_is_more_than_a_reason(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

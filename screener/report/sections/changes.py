@@ -273,7 +273,9 @@ def _side(inputs: WeeklyInputs, rule: RuleChange, text: str) -> str:
     """Return one side of a rule, cut where it would be a paragraph; what a universe's file says in codes stays so."""
     if rule.kind == "screen" and rule.field == "rules":
         text = "; ".join(_described(each) for each in text.split("; ")) if text else text
-    words = told(inputs, text.replace("_", " ") if rule.field == "method" else text) if _is_prose(rule) else text
+    words = (
+        told(inputs, text.replace("_", " ") if rule.field == "method" else text) if _is_prose(rule) else text
+    )
     return (words if len(words) <= LONGEST else words[: LONGEST - 1] + "…") or UNKNOWN
 
 
