@@ -401,7 +401,7 @@ def remembered_inputs() -> WeeklyInputs:
     themes = []
     for each in inputs.themes:
         assert each.backtest is not None
-        earlier = replace(each.backtest.schedule[0], weights=each.rebalance.weights)
+        earlier = replace(each.rebalance, decided_on=date(2026, 3, 31))
         run = simulate([earlier], inputs.panel, Costs.flat(15))
         themes.append(replace(each, backtest=run))
     inputs = replace(inputs, themes=tuple(themes))
