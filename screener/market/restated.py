@@ -40,8 +40,13 @@ class Restated:
     fields: tuple[str, ...]
 
 
-def restated_since(market: Market, since: datetime, day: date) -> tuple[Restated, ...]:
-    """Return what changed, in a market's prices of sessions up to `day`, since a moment; in order of symbols."""
+def restated_since(
+    market: Market, since: datetime, day: date, until: datetime | None = None
+) -> tuple[Restated, ...]:
+    """Return what changed, in a market's prices of sessions up to `day`, since a moment; in order of symbols.
+
+    until: as stored then; default: as the market's request says, else all that is stored.
+    """
     request = market.request
     if not is_export(request.store) and not request.store.exists():
         return ()
@@ -50,7 +55,7 @@ def restated_since(market: Market, since: datetime, day: date) -> tuple[Restated
     symbols |= set(pairs_needed((each.currency for each in everything), request.base))
     with Store.open(request.store, read_only=True, patience=Patience(request.wait)) as store:
         versions = store.changed(
-            market.source_identity, sorted(symbols - {""}), day, (since, request.known_at)
+            market.source_identity, sorted(symbols - {""}), day, (since, until or request.known_at)
         )
     versions = versions[versions["session"] >= pd.Timestamp(request.since)]
     return tuple(

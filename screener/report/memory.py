@@ -5,6 +5,7 @@ A run.json that cannot be read, or is no report of ours, is passed over with its
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ class Previous:
     """A report as its run.json tells it.
 
     path: of the run.json, below the output folder where it was found. known_at: UTC, its prices are those stored then.
+    sha256: of the file, so that making a report again can tell whether it is compared with the same one.
     """
 
     week: str  # such as 2026-W27
@@ -41,6 +43,7 @@ class Previous:
     known_at: datetime
     synthetic: bool
     record: Mapping[str, Any]
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,8 @@ def read_report(path: Path, name: str = "") -> Previous | PassedOver:
     """Return what a run.json says, or why it cannot be compared with. name: what to call it, else its path."""
     name = name or str(path)
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        record = json.loads(content.decode("utf-8"))
     except OSError:
         return PassedOver(name, "unreadable")
     except (ValueError, RecursionError):
@@ -122,6 +126,7 @@ def read_report(path: Path, name: str = "") -> Previous | PassedOver:
         known_at=known if known.tzinfo else known.replace(tzinfo=UTC),
         synthetic=record["prices"] == "SYNTHETIC",
         record=record,
+        sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
@@ -160,15 +165,21 @@ def _check_numbers(values: list[Any]) -> None:
         raise ValueError("a number is missing")
 
 
-def recalled(inputs: WeeklyInputs, market: Market, output: Path) -> WeeklyInputs:
-    """Return the inputs with what changed since the last report of the same universe in the output folder."""
+def recalled(
+    inputs: WeeklyInputs, market: Market, output: Path, known_at: datetime | None = None
+) -> WeeklyInputs:
+    """Return the inputs with what changed since the last report of the same universe in the output folder.
+
+    known_at: the prices are those stored then; default: of the request, else all that is stored. The market's request
+    names the store that is asked for restated prices.
+    """
     run, request = inputs.run, market.request
-    known_at = request.known_at or request.now
+    known_at = known_at or request.known_at
     previous, passed_over = last_report(output, inputs.universe.key, run.as_of, run.synthetic)
-    inputs = replace(inputs, passed_over=passed_over, prices_as_stored_at=known_at)
+    inputs = replace(inputs, passed_over=passed_over, prices_as_stored_at=known_at or request.now)
     if previous is None:
         return inputs
     restated = None
     if previous.record["run"]["source_identity"] == run.source_identity:
-        restated = restated_since(market, previous.known_at, previous.as_of)
+        restated = restated_since(market, previous.known_at, previous.as_of, known_at)
     return replace(inputs, changes=changes_between(previous, inputs, restated))

@@ -73,7 +73,7 @@ def _memory(inputs: WeeklyInputs) -> dict[str, object]:
 def _changes(changes: Changes) -> dict[str, object]:
     """Return against which report the week was compared, and what made each theme's return since."""
     return {
-        "against": {"as_of": changes.previous.as_of, "path": changes.previous.path},
+        "against": {name: getattr(changes.previous, name) for name in ("as_of", "path", "sha256")},
         "themes": {
             key: {
                 "since": each.since,

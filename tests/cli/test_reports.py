@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -60,7 +61,9 @@ def test_the_second_week_says_what_changed_since_the_first(desk: Desk) -> None:
     assert "This is the first report of this universe here" in desk.page("2026-W27")
     changes = desk.record("2026-W28")["changes"]
     assert changes["against"]["as_of"] == "2026-07-03"
-    assert changes["against"]["path"].startswith("2026-W27/")
+    (earlier,) = desk.out.glob("2026-W27/*/run.json")
+    assert changes["against"]["path"] == earlier.relative_to(desk.out).as_posix()
+    assert changes["against"]["sha256"] == hashlib.sha256(earlier.read_bytes()).hexdigest()
     for theme in changes["themes"].values():
         parts = sum(value for row in theme["segments"].values() for value in row.values())
         assert abs(parts - theme["total"]) < 1e-10

@@ -424,7 +424,8 @@ def test_the_tables_hold_every_segment_and_every_move(inputs: WeeklyInputs) -> N
 def test_run_json_says_what_it_was_compared_with_and_the_next_run_can_read_it(inputs: WeeklyInputs) -> None:
     said = json.loads(to_json(record_of(inputs)))
     assert said["schema"] == "screener.run/2"
-    assert said["changes"]["against"] == {"as_of": "2026-07-03", "path": "2026-W27/rare_earth_ai/run.json"}
+    against = {"as_of": "2026-07-03", "path": "2026-W27/rare_earth_ai/run.json", "sha256": ""}
+    assert said["changes"]["against"] == against
     theme = said["changes"]["themes"]["theme_0"]
     assert sum(sum(row.values()) for row in theme["segments"].values()) == pytest.approx(
         theme["total"], abs=1e-10
