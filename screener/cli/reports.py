@@ -182,7 +182,7 @@ def _split(then: Previous, now: Previous) -> dict[str, list[float]]:
     return {
         key: [
             float("nan") if each["total"] is None else each["total"],
-            *(sum(row[part] or 0.0 for row in each["segments"].values()) for part in parts),
+            *(sum(row.get(part) or 0.0 for row in each["segments"].values()) for part in parts),
         ]
         for key, each in changes["themes"].items()
     }
