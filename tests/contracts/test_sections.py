@@ -13,7 +13,8 @@ from screener.report.blocks import Section
 from screener.report.model import WeeklyInputs, assemble
 from screener.report.render import render_html, render_markdown
 from screener.report.sections import SECTIONS, section_functions
-from tests.report.make_inputs import empty_inputs, fresh_inputs, idle_inputs, make_inputs, remembered_inputs
+from tests.report.make_inputs import empty_inputs, fresh_inputs, idle_inputs, make_inputs
+from tests.report.make_remembered import remembered_inputs
 
 WEEKS: dict[str, Callable[[], WeeklyInputs]] = {
     "full": make_inputs,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -10,19 +9,15 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pandas as pd
 
-from screener.backtest.engine import Backtest, simulate
+from screener.backtest.engine import Backtest
 from screener.backtest.performance import Performance
 from screener.backtest.theme import ThemeResult
 from screener.backtest.validity import Interval, Validity
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
-from screener.market.restated import Restated
 from screener.portfolio.build import Rebalance
 from screener.portfolio.costs import Costs
-from screener.report.changes import changes_between
-from screener.report.memory import REASONS, PassedOver, Previous
 from screener.report.model import RunFacts, WeeklyInputs
-from screener.report.record import record_of, to_json
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
 from screener.screening.supply_chain import supply_chain_columns
@@ -392,53 +387,3 @@ def idle_inputs() -> WeeklyInputs:
         for each in inputs.themes
     )
     return replace(inputs, screens=(none,), themes=results)
-
-
-def remembered_inputs() -> WeeklyInputs:
-    """A small week with a report of the week before: names came and went, prices, rules and a limit changed."""
-    inputs = fresh_inputs()
-    before = date(2026, 7, 3)
-    themes = []
-    for each in inputs.themes:
-        assert each.backtest is not None
-        earlier = replace(each.rebalance, decided_on=date(2026, 3, 31))
-        run = simulate([earlier], inputs.panel, Costs.flat(15))
-        themes.append(replace(each, backtest=run))
-    inputs = replace(inputs, themes=tuple(themes))
-    record = json.loads(to_json(record_of(inputs)))
-    record["run"] |= {"as_of": str(before), "version": "0.0.9", "generated_at": "2026-07-04T06:00:00+00:00"}
-    record["run"]["settings"]["costs"] = "20 bps of value traded"
-    theme = record["themes"]["theme_0"]
-    first, second = list(theme["weights"])[:2]
-    theme["rejected"] = {first: "no prices"}
-    theme["weights"]["N004"] = theme["weights"].pop(first) + theme["weights"][second] / 2
-    theme["weights"][second] /= 2
-    theme["returns"]["week"] = 0.25
-    theme["limits_bound"] = ["segment stage_01 <= 40% binds"]
-    record["themes"]["theme_9"] = record["themes"].pop("theme_1")
-    screen = record["screens"]["tradable"]
-    out = screen["passed"].pop()
-    screen["rejected"][out] = ["12−1 momentum −0.9% is not above 0.0%"]
-    screen["passed"].append(next(iter(inputs.screens[0].reasons), "N019"))
-    record["rules"]["themes"]["theme_0"] |= {"rule.include": "N001", "max_weight": "0.2"}
-    record["rules"]["screens"]["tradable"]["rules"] = "adv >= 2e+06"
-    record["rules"]["instruments"]["N007"]["purity"] = "major"
-    del record["rules"]["instruments"]["N008"]
-    previous = Previous(
-        "2026-W27",
-        "2026-W27/rare_earth_ai/run.json",
-        "rare_earth_ai",
-        before,
-        datetime(2026, 7, 4, 6, tzinfo=UTC),
-        False,
-        record,
-    )
-    restated = (
-        Restated("N002", 3, 1, 1, date(2026, 6, 1), date(2026, 6, 30), -0.5, ("close", "volume")),
-        Restated("N006", 2, 0, 0, date(2026, 6, 1), date(2026, 6, 2), float("nan"), ("volume",)),
-    )
-    passed_over = tuple(
-        PassedOver(f"2026-W{n}/rare_earth_ai/run.json", why) for n, why in enumerate(REASONS, 21)
-    )
-    changes = changes_between(previous, inputs, restated)
-    return replace(inputs, changes=changes, passed_over=passed_over)

@@ -18,7 +18,8 @@ from screener.report.model import WeeklyInputs, assemble
 from screener.report.record import record_of, to_json
 from screener.report.render import render_html, render_markdown, tables
 from tests.conftest import AS_OF
-from tests.report.make_inputs import fresh_inputs, in_japanese, remembered_inputs
+from tests.report.make_inputs import fresh_inputs, in_japanese
+from tests.report.make_remembered import remembered_inputs
 
 # Returns
 

@@ -25,8 +25,8 @@ from tests.report.make_inputs import (
     idle_inputs,
     in_japanese,
     make_inputs,
-    remembered_inputs,
 )
+from tests.report.make_remembered import remembered_inputs
 
 PACKAGE = Path(screener.__path__[0])
 # Latin words that a Japanese reader expects: names of programs, methods, measures and companies.
