@@ -24,6 +24,7 @@ from screener.market.bars import Bars
 from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
+    CHANGED,
     FIRST,
     LAST,
     REFUSALS,
@@ -186,6 +187,19 @@ class Store:
         with self._reading() as connection:
             table: pd.DataFrame = connection.execute(STATUS, [source, until(known_at)]).df()
         return table.set_index("symbol")
+
+    def changed(
+        self, source: str, symbols: Sequence[str], day: date, between: tuple[datetime, datetime | None]
+    ) -> pd.DataFrame:
+        """Return the sessions up to `day` of which a newer version was stored between two moments (None: now).
+
+        A row a session: symbol, session, inside (not earlier than what was first known), the values now, and those
+        then under then_<name>; NaN where a bar was not there or is withdrawn.
+        """
+        since, until_when = between
+        with self._reading() as connection:
+            moments = [naive(since), until(until_when)]
+            return connection.execute(CHANGED, [source, list(symbols), day, *moments]).df()
 
     def refusals(self, source: str) -> dict[str, list[date]]:
         """Return the dates on which the source said it knows no such symbol while it answered for others.

@@ -14,6 +14,7 @@ from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError, unknown
 from screener.market.load import Market, Progress, Request, load_market
 from screener.portfolio.build import BuildSettings
+from screener.report.memory import recalled
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
 from screener.report.plot import CHARTS, drawn
 from screener.report.render import Forms, write_report
@@ -59,6 +60,7 @@ def weekly(
         backtest(market, key, settings, build_settings, look, shared) for key in market.universe.themes
     )
     inputs = _weekly_inputs(market, settings, build_settings, forms, themes, histories)
+    inputs = recalled(inputs, market, output)
     report = assemble(inputs)
     year, week, _ = request.as_of.isocalendar()
     folder = write_report(report, output / f"{year}-W{week:02d}" / market.universe.key, forms)
