@@ -8,7 +8,7 @@ later, never change a bit of what came before.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,54 +16,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from screener.backtest.tape import Rates, Tape
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Group = Indices | slice
 ROUNDING = 1e-13  # of wealth; cash that is missing by less is not missing
 MOST_IMPACT = 0.5  # of an order's value: the square root law is not meant for orders of many days' volume
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Tape:
-    """N symbols over T sessions, from the first decision on; base currency a share, as shares were on the day.
-
-    price: T × N, last known close, 0 before the first. fill: T × N, what a trade of that session is made at, NaN where
-    there is none. may_buy, may_sell: T × N, false where a session ended at its price limit. place: N, the order in
-    which exchanges trade on a date, 0 first. splits, dividends: row → numbers of the symbols, and new shares per old
-    one or the cash a share pays. exit_row: N, row at which a delisted name becomes cash, T where never; recovery:
-    N, the fraction of its last price that is paid.
-    """
-
-    price: Floats
-    fill: Floats
-    may_buy: Bools
-    may_sell: Bools
-    place: Indices
-    splits: Mapping[int, tuple[Indices, Floats]]
-    dividends: Mapping[int, tuple[Indices, Floats]]
-    exit_row: Indices
-    recovery: Floats
-    next_fill: Indices  # T × N: first row ≥ t in which the name trades, T where none
-    at_open: bool = False  # whether trades are made at the open
-
-    @property
-    def rows(self) -> int:
-        """Return T."""
-        return len(self.price)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Rates:
-    """What trading costs, by session and name: T' × N over the rows in which something may trade.
-
-    buy, sell: fractions of the value. impact: cost / |value|^1.5, in units of the starting wealth. row_of: tape → here.
-    """
-
-    buy: Floats
-    sell: Floats
-    impact: Floats | None
-    row_of: Mapping[int, int]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -218,9 +178,10 @@ class _Run:
         self.pending[variants] = (targets != 0) | (self.shares[variants] != 0)
 
     def _next_trade(self, row: int) -> int:
-        if row + 1 >= self.tape.rows or not self.pending.any():
+        if row + 1 >= self.tape.rows:
             return self.tape.rows
-        return int(self.tape.next_fill[row + 1, self.pending.any(axis=0)].min())
+        rows = self.tape.next_fill[row + 1, self.pending.any(axis=0)]
+        return int(rows.min()) if len(rows) else self.tape.rows
 
     def _trade(self, row: int) -> None:
         """Fill what can trade in this session, exchange after exchange, each on prices known by then."""
@@ -246,12 +207,15 @@ class _Run:
         return price
 
     def _fill(self, row: int, group: Group, mask: Bools, mark: Floats) -> None:
-        fillable = self.fillable[row, group]
-        price = np.where(fillable, self.tape.fill[row, group], mark[group])
         worth = self.shares * mark
-        worth[:, group] = self.shares[:, group] * price
+        price = mark[group]
+        if self.tape.at_open:  # else whoever trades has just been marked at what it trades at
+            price = np.where(self.fillable[row, group], self.tape.fill[row, group], price)
+            worth[:, group] = self.shares[:, group] * price
         wealth = self.cash + _total(worth)
-        book = (wealth, np.where(mask, self.target[:, group], 0.0), np.where(mask, worth[:, group], 0.0))
+        book = (wealth, self.target[:, group], worth[:, group])
+        if not mask.all():
+            book = (wealth, np.where(mask, book[1], 0.0), np.where(mask, book[2], 0.0))
         terms = self._terms(row, group)
         change, cost = _changes(*book, terms)
         if self.limited[row]:
@@ -263,12 +227,12 @@ class _Run:
             book = (wealth, np.where(mask, book[1], 0.0), np.where(mask, book[2], 0.0))
             change, cost = _changes(*book, terms)
         self.pending[:, group] &= ~mask
-        left = self.cash - _total(change) - _total(cost)
+        left = self.cash - _total(change + cost)
         lacking = left < -ROUNDING * wealth
         if lacking.any():
             change, cut = self._affordable(change, cost, lacking)
             cost = _cost(change, terms)
-            left = self.cash - _total(change) - _total(cost)
+            left = self.cash - _total(change + cost)
             self._wait_for_sales(row, group, cut, worth, wealth)
         number = change / np.where(price > 0, price, 1.0)
         # sold out is sold out: no crumbs of rounding
@@ -342,26 +306,29 @@ def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> 
     after = wealth
     for _ in range(50):
         change = target * after[:, None] - current
-        cost = _cost(change, terms)
+        size, bought = np.abs(change), change > 0
+        rate = np.where(bought, terms.buy, terms.sell)
+        if terms.impact is None:
+            cost = rate * size
+        else:
+            impact = terms.impact * np.sqrt(size)
+            cost = (rate + np.minimum(impact, MOST_IMPACT)) * size
+            rate = rate + np.where(impact < MOST_IMPACT, 1.5 * impact, MOST_IMPACT)
         excess = after + _total(cost) - wealth
         unpaid = excess > 1e-15 * wealth
         if not unpaid.any():
             break
-        rate = np.where(change > 0, terms.buy, -terms.sell)
-        if terms.impact is not None:
-            share = terms.impact * np.sqrt(np.abs(change))
-            rate = rate + np.where(share < MOST_IMPACT, 1.5 * share, MOST_IMPACT) * np.sign(change)
+        slope = 1.0 + _total(target * np.where(bought, rate, -rate))
         # a variant that is done stays as it is, so that it never depends on what it is run beside
-        after = np.where(unpaid, after - excess / (1.0 + _total(target * rate)), after)
+        after = np.where(unpaid, after - excess / slope, after)
     return change, cost
 
 
 def _cost(change: Floats, terms: _Terms) -> Floats:
-    if terms.impact is None:
-        return np.maximum(change * terms.buy, -change * terms.sell)
-    size = np.abs(change)
-    impact = np.minimum(terms.impact * np.sqrt(size), MOST_IMPACT)
-    return np.asarray((np.where(change > 0, terms.buy, terms.sell) + impact) * size)
+    size, rate = np.abs(change), np.where(change > 0, terms.buy, terms.sell)
+    if terms.impact is not None:
+        rate = rate + np.minimum(terms.impact * np.sqrt(size), MOST_IMPACT)
+    return np.asarray(rate * size)
 
 
 def _total(values: Floats) -> Floats:

@@ -8,24 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.account import MOST_IMPACT, Account, Rates, Tape, Variant, run_account
+from screener.backtest.account import Account, Variant, run_account
 from screener.backtest.tape import Terms, make_rates, make_tape
+from screener.backtest.trade_list import Lines, payment_list, trade_list, wait_list
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance, WeightSchedule
-from screener.portfolio.costs import KINDS, Costs
+from screener.portfolio.costs import Costs
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Backtest:
     """What a schedule of rebalances would have done, in base currency, starting from wealth 1.
 
@@ -33,8 +34,6 @@ class Backtest:
     dividends as cash from their ex-dates until the next rebalance.
     shares: T × N at each close, as shares were on the day. prices: T × N, the quoted close of such a share.
     cash: T, never negative; wealth = cash + Σ shares × prices.
-    trades: one row a fill: session, symbol, shares, price, value, cost and the costs by kind, decided_on. Shares and
-    values are those of a wealth of 1 at the start; times `capital` they are money.
     turnover: one row a rebalance, indexed by decided_on: Σ |value traded| / wealth / 2 (one-way).
     waits: one row an order that could not trade though its exchange did, or was cut: session, symbol, decided_on,
     reason.
@@ -48,12 +47,20 @@ class Backtest:
     shares: pd.DataFrame
     prices: pd.DataFrame
     cash: pd.Series
-    trades: pd.DataFrame
+    list_trades: Callable[[], pd.DataFrame]
     turnover: pd.Series
     waits: pd.DataFrame
     payments: pd.DataFrame
     costs: Costs
     capital: float
+
+    @cached_property
+    def trades(self) -> pd.DataFrame:
+        """Return a row a fill: session, symbol, shares, price, value, cost and the costs by kind, decided_on.
+
+        Shares and values are those of a wealth of 1 at the start; times `capital` they are money.
+        """
+        return self.list_trades()
 
     @property
     def weights_held(self) -> pd.DataFrame:
@@ -126,7 +133,7 @@ def simulate(
     net = [Variant(decided[part], targets[part], *scales, band=plan.band) for part in parts]
     free = [replace(each, cost_scale=0.0, impact_scale=0.0) for each in net] if costs != Costs() else []
     account = run_account(tape, rates, [*net, *free])
-    lines = _Lines(days, parts, panel, symbols, dates, terms, plan.cost_scale)
+    lines = Lines(days, parts, panel, symbols, dates, terms, plan.cost_scale)
     count = len(parts)
     return Backtest(
         theme=schedule.theme if isinstance(schedule, WeightSchedule) else schedule[0].theme,
@@ -136,10 +143,10 @@ def simulate(
         shares=_held(account, lines),
         prices=pd.DataFrame(tape.price, index=dates, columns=symbols),
         cash=pd.Series(_mean(account.cash[:, :count])[account.event_of], index=dates, name="cash"),
-        trades=_trades(account, lines, costs, rates),
+        list_trades=partial(trade_list, account, lines, costs, rates),
         turnover=_turnover(account, decided, lines),
-        waits=_waits(account, lines),
-        payments=_payments(account, tape, lines),
+        waits=wait_list(account, lines),
+        payments=payment_list(account, tape, lines),
         costs=costs,
         capital=terms.capital,
     )
@@ -150,7 +157,7 @@ def _mean(values: Floats) -> Floats:
     return np.asarray(np.add.accumulate(values, axis=1)[:, -1] / values.shape[1])
 
 
-def _held(account: Account, lines: _Lines) -> pd.DataFrame:
+def _held(account: Account, lines: Lines) -> pd.DataFrame:
     count = len(lines.parts)
     shares = account.shares[:, 0] if count == 1 else account.shares[:, :count].mean(axis=1)
     return pd.DataFrame(shares[account.event_of], index=lines.dates, columns=lines.symbols)
@@ -187,99 +194,7 @@ def decision_dates(schedule: Sequence[Rebalance]) -> list[date]:
     return [each.decided_on for each in schedule]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class _Lines:
-    """What gives the numbers of an account their names. parts: the decisions of each tranche."""
-
-    days: list[date]
-    parts: Sequence[Indices]
-    panel: PricePanel
-    symbols: list[str]
-    dates: pd.DatetimeIndex
-    terms: Terms
-    cost_scale: float
-
-
-def _trades(account: Account, lines: _Lines, costs: Costs, rates: Rates) -> pd.DataFrame:
-    """Return a row a fill of a tranche."""
-    found: dict[str, list[npt.NDArray[Any]]] = {
-        "row": [], "number": [], "decision": [], "shares": [], "value": [], "cost": []
-    }  # fmt: skip
-    count = len(lines.parts)
-    for each in account.fills:
-        tranche, at = np.nonzero(each.shares[:count])
-        found["row"].append(np.full(len(at), each.row))
-        found["number"].append(each.numbers[at])
-        own = [lines.parts[int(number)][each.decision[number]] for number in tranche]
-        found["decision"].append(np.array(own, dtype=np.intp))
-        for name in ("shares", "value", "cost"):
-            found[name].append(getattr(each, name)[tranche, at] / count)
-    row, number, decision = (
-        np.concatenate([np.empty(0, dtype=np.intp), *found[name]]) for name in ("row", "number", "decision")
-    )
-    shares, value, cost = (
-        np.concatenate([np.empty(0), *found[name]]) for name in ("shares", "value", "cost")
-    )
-    decided_on = np.array(lines.days, dtype=object)
-    table = pd.DataFrame(
-        {
-            "session": lines.dates[row],
-            "symbol": pd.Series(np.array(lines.symbols, dtype=object)[number], dtype="str"),
-            "shares": shares,
-            "price": value / shares,
-            "value": value,
-            "cost": cost,
-        }
-    )
-    for kind, part in _by_kind(table, (row, number), lines, (costs, rates)).items():
-        table[kind] = part
-    table["decided_on"] = decided_on[decision]
-    return table
-
-
-def _by_kind(
-    table: pd.DataFrame, places: tuple[Indices, Indices], lines: _Lines, priced: tuple[Costs, Rates]
-) -> dict[str, Floats]:
-    """Return the costs of each trade by kind; the spread is what the others leave.
-
-    places: row of the tape and number of the symbol of each trade.
-    """
-    (rows, numbers), (costs, rates) = places, priced
-    cost, size = table["cost"].to_numpy(), table["value"].abs().to_numpy()
-    if costs.is_flat or not len(table):
-        return {kind: cost if kind == "commission" else np.zeros_like(cost) for kind in KINDS}
-    quotes = lines.panel.quotes
-    rate_of = {} if quotes is None else quotes.rate_of
-    base = lines.panel.base_currency
-    foreign = np.array([rate_of.get(each, base).split()[0] != base for each in table["symbol"]])
-    impact = np.zeros_like(cost)
-    if rates.impact is not None:
-        at = np.array([rates.row_of[int(row)] for row in rows])
-        share = lines.cost_scale * rates.impact[at, numbers] * np.sqrt(size)
-        impact = np.minimum(share, MOST_IMPACT) * size
-    linear = size * lines.cost_scale / 1e4
-    parts = {
-        "commission": linear * costs.commission_bps,
-        "currency": linear * np.where(foreign, costs.currency_bps, 0.0),
-        "tax": linear * _tax_bps(table, lines, costs),
-        "impact": impact,
-    }
-    spread = np.maximum(cost - sum(parts.values()), 0.0)
-    return {kind: spread if kind == "half-spread" else parts[kind] for kind in KINDS}
-
-
-def _tax_bps(table: pd.DataFrame, lines: _Lines, costs: Costs) -> Floats:
-    found = np.zeros(len(table))
-    rows = zip(table["symbol"], table["session"], table["value"], strict=True)
-    for at, (symbol, session, value) in enumerate(rows):
-        mic = lines.terms.mics.get(symbol, "")
-        if mic in costs.taxes:
-            due = costs.tax(mic, session.date())
-            found[at] = due.buy_bps if value > 0 else due.sell_bps
-    return found
-
-
-def _turnover(account: Account, decided: Indices, lines: _Lines) -> pd.Series:
+def _turnover(account: Account, decided: Indices, lines: Lines) -> pd.Series:
     index = pd.DatetimeIndex(lines.days, name="decided_on").as_unit("s")
     turned, count = np.zeros(len(decided)), len(lines.parts)
     wealth = _mean(account.wealth[:, :count])
@@ -292,51 +207,6 @@ def one_way(traded: Floats, before: Floats) -> Floats:
     """Return one-way turnovers: half the values traded over the wealth before; 0 where nothing was left."""
     per_wealth = np.divide(0.5, before, out=np.zeros_like(before), where=before > 0)
     return np.asarray(traded * per_wealth)
-
-
-def _waits(account: Account, lines: _Lines) -> pd.DataFrame:
-    """Return the orders that had to wait."""
-    ours = [each for each in account.missed if each.variant < len(lines.parts)]
-    decisions = [lines.parts[each.variant][each.decision] for each in ours]
-    return pd.DataFrame(
-        {
-            "session": lines.dates[[each.row for each in ours]],
-            "symbol": pd.Series([lines.symbols[each.number] for each in ours], dtype="str"),
-            "decided_on": [lines.days[number] for number in decisions],
-            "reason": pd.Series([each.reason for each in ours], dtype="str"),
-        }
-    )
-
-
-def _payments(account: Account, tape: Tape, lines: _Lines) -> pd.DataFrame:
-    """Return what dividends and delistings paid, in units of the starting wealth."""
-    rows: list[tuple[int, str, str, float]] = []
-    shares = account.shares[:, : len(lines.parts)].mean(axis=1)
-    for row, (numbers, paid) in tape.dividends.items():
-        held = shares[account.event_of[row - 1], numbers]
-        if row in tape.splits:
-            split = dict(zip(*(each.tolist() for each in tape.splits[row]), strict=True))
-            held = held * [split.get(int(number), 1.0) for number in numbers]
-        rows += [
-            (row, lines.symbols[number], "dividend", float(value))
-            for number, value in zip(numbers, held * paid, strict=True)
-            if value
-        ]
-    for number in np.flatnonzero((tape.exit_row > 0) & (tape.exit_row < tape.rows)):
-        row = int(tape.exit_row[number])
-        held = shares[account.event_of[row - 1], number]
-        if held:
-            value = float(held * tape.price[row - 1, number] * tape.recovery[number])
-            rows.append((row, lines.symbols[number], "delisting", value))
-    rows.sort()
-    return pd.DataFrame(
-        {
-            "session": lines.dates[[row for row, *_ in rows]],
-            "symbol": pd.Series([symbol for _, symbol, _, _ in rows], dtype="str"),
-            "kind": pd.Series([kind for _, _, kind, _ in rows], dtype="str"),
-            "value": np.array([value for *_, value in rows], dtype=float),
-        }
-    )
 
 
 def benchmark_wealth(panel: PricePanel, symbol: str, sessions: pd.DatetimeIndex) -> pd.Series | None:

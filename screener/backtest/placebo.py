@@ -7,6 +7,7 @@ theme goes through it too, so like is compared with like.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from screener.backtest.placebo_covariance import PairMoments, pair_moments, weekly_windows
+from screener.backtest.shared import Shared
 from screener.errors import UserError
 from screener.portfolio.batch import stacked_equal_risk, stacked_hierarchical, stacked_minimum_variance
 
@@ -79,6 +81,7 @@ def placebo_themes(
     decisions: list[date],
     settings: PlaceboSettings,
     listed: pd.DataFrame | None = None,
+    shared: Shared | None = None,
 ) -> Placebo | None:
     """Return where a theme stands among random baskets of the universe.
 
@@ -112,7 +115,7 @@ def placebo_themes(
     )
     baskets = np.vstack([theme, drawn])
     method = settings.method if settings.method in KERNELS else STAND_IN
-    weights = basket_weights(returns, eligible, baskets, method)
+    weights = basket_weights(returns, eligible, baskets, method, shared)
     wealth = stacked_wealth(levels, rows, baskets, weights, settings.cost_bps / 1e4)
     years = (prices.index[-1] - prices.index[rows[0]]).days / 365.25
     sharpe, growth = _statistics(wealth, years)
@@ -182,7 +185,9 @@ def _eligible(returns: Floats, fewest: int) -> Bools:
     return np.asarray((known.sum(axis=1) >= fewest) & (highest > lowest))
 
 
-def basket_weights(returns: Floats, eligible: Bools, baskets: Indices, method: str) -> Floats:
+def basket_weights(
+    returns: Floats, eligible: Bools, baskets: Indices, method: str, shared: Shared | None = None
+) -> Floats:
     """Return decisions × baskets × size weights of each basket's eligible names; they sum to 1, or 0 if there are none.
 
     returns: decisions × weeks × N. The covariance of all names is estimated once a decision, and problems with the
@@ -194,11 +199,19 @@ def basket_weights(returns: Floats, eligible: Bools, baskets: Indices, method: s
     step = max(1, MOST_MOMENTS // eligible.shape[1] ** 2)
     for start in range(0, len(returns), step):
         some = slice(start, start + step)
-        moments = pair_moments(returns[some], eligible[some])
+        moments = _moments(returns[some], eligible[some], shared)
         for when, which, places in _groups(taking_part[some]):
             names = baskets[which[:, None], places]
             result[some][when[:, None], which[:, None], places] = kernel(moments, when, names)
     return result
+
+
+def _moments(returns: Floats, eligible: Bools, shared: Shared | None) -> PairMoments:
+    """Return the moments of all pairs; of the same returns again, those of the theme before."""
+    if shared is None:
+        return pair_moments(returns, eligible)
+    key = tuple(hashlib.blake2b(np.ascontiguousarray(each).data).digest() for each in (returns, eligible))
+    return shared.once(key, lambda: pair_moments(returns, eligible))
 
 
 def _groups(taking_part: Bools) -> Iterator[tuple[Indices, Indices, Indices]]:

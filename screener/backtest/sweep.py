@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.account import Account, Rates, Tape, Variant, run_account
+from screener.backtest.account import Account, Variant, run_account
 from screener.backtest.engine import benchmark_wealth, one_way
 from screener.backtest.performance import Performance, simple_returns, summarise
 from screener.backtest.schedule import parse_schedule, rebalance_dates
 from screener.backtest.sweep_grid import GridPoint
-from screener.backtest.tape import Terms, make_rates, make_tape
+from screener.backtest.tape import Rates, Tape, Terms, make_rates, make_tape
 from screener.backtest.theme import FEWEST_SESSIONS, BacktestSettings
 from screener.errors import ScreenerError
 from screener.market.load import Market

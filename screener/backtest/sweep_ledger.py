@@ -11,9 +11,13 @@ import pandas as pd
 
 from screener.backtest.ledger import Variant, read_ledger, record, trial_of, weekly_matrix
 from screener.backtest.sweep import PointResult
+from screener.backtest.sweep_grid import GridPoint
 from screener.backtest.sweep_run import Sweep
+from screener.backtest.theme import BacktestSettings
 from screener.backtest.validity import search_of
+from screener.backtest.variant import variant_of
 from screener.market.load import Market
+from screener.portfolio.build import BuildSettings
 from screener.universe.model import Theme
 
 if TYPE_CHECKING:
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 WEEKS_PER_YEAR = 365.25 / 7
 
 
-def record_sweep(path: Path, market: Market, theme: Theme, sweep: Sweep) -> Search:
+def record_sweep(
+    path: Path, market: Market, theme: Theme, sweep: Sweep, settings: BacktestSettings, build: BuildSettings
+) -> Search:
     """Record the variants of a sweep and return what all trials of the theme amount to, per session of this sweep.
 
     Raises ScreenerError when the ledger cannot be read or written.
@@ -33,8 +39,7 @@ def record_sweep(path: Path, market: Market, theme: Theme, sweep: Sweep) -> Sear
         if each.performance is None:
             continue
         wealth = _wealth(each, sweep.sessions)
-        settings = settings_of(each, market, theme)
-        variant = Variant(universe.key, theme.key, request.source, settings, synthetic)
+        variant = variant_of_point(each.point, market, theme, settings, build)
         trial = trial_of(
             variant,
             wealth,
@@ -54,21 +59,17 @@ def record_sweep(path: Path, market: Market, theme: Theme, sweep: Sweep) -> Sear
     return replace(search, expected_maximum=per_session)
 
 
-def settings_of(result: PointResult, market: Market, theme: Theme) -> dict[str, object]:
-    """Return every setting of a variant as plain values."""
-    point = result.point
-    return {
-        "universe": market.universe.content_hash(),
-        "base": market.request.base,
-        "method": point.method,
-        "lookback_weeks": point.lookback_weeks,
-        "estimator": point.estimator,
-        "max_weight": point.max_weight,
-        "limits": [*theme.limits, *point.limits],
-        "rebalance": point.rebalance,
-        "execution": point.execution,
-        "costs": point.costs,
-    }
+def variant_of_point(
+    point: GridPoint, market: Market, theme: Theme, settings: BacktestSettings, build: BuildSettings
+) -> Variant:
+    """Return the variant that a point is; the same as of `screener backtest` with these settings."""
+    return variant_of(
+        market,
+        point.theme(theme),
+        replace(settings, frequency=point.rebalance, execution=point.execution, cost_bps=point.cost_bps),
+        point.settings(build),
+        point.cost_scale,
+    )
 
 
 def _wealth(result: PointResult, sessions: pd.DatetimeIndex) -> pd.Series:

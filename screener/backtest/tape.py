@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from screener.backtest.account import Rates, Tape
 from screener.backtest.price_limits import at_limit
 from screener.errors import UserError, unknown
 from screener.market.panel import PricePanel
@@ -25,6 +24,48 @@ Indices = npt.NDArray[np.intp]
 EXECUTIONS = ("close", "open")
 FEWEST_VOLUMES = 20  # sessions with a known volume in ADV_SESSIONS; fewer: unknown
 CAPITAL = 1_000_000.0
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tape:
+    """N symbols over T sessions, from the first decision on; base currency a share, as shares were on the day.
+
+    price: T × N, last known close, 0 before the first. fill: T × N, what a trade of that session is made at, NaN where
+    there is none. may_buy, may_sell: T × N, false where a session ended at its price limit. place: N, the order in
+    which exchanges trade on a date, 0 first. splits, dividends: row → numbers of the symbols, and new shares per old
+    one or the cash a share pays. exit_row: N, row at which a delisted name becomes cash, T where never; recovery:
+    N, the fraction of its last price that is paid.
+    """
+
+    price: Floats
+    fill: Floats
+    may_buy: Bools
+    may_sell: Bools
+    place: Indices
+    splits: Mapping[int, tuple[Indices, Floats]]
+    dividends: Mapping[int, tuple[Indices, Floats]]
+    exit_row: Indices
+    recovery: Floats
+    next_fill: Indices  # T × N: first row ≥ t in which the name trades, T where none
+    at_open: bool = False  # whether trades are made at the open
+
+    @property
+    def rows(self) -> int:
+        """Return T."""
+        return len(self.price)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Rates:
+    """What trading costs, by session and name: T' × N over the rows in which something may trade.
+
+    buy, sell: fractions of the value. impact: cost / |value|^1.5, in units of the starting wealth. row_of: tape → here.
+    """
+
+    buy: Floats
+    sell: Floats
+    impact: Floats | None
+    row_of: Mapping[int, int]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -13,8 +13,10 @@ import pandas as pd
 from screener.backtest.capacity import capacity, capital_curve
 from screener.backtest.engine import Backtest, Plan, benchmark_wealth, simulate, target_weights
 from screener.backtest.honesty import Honesty
+from screener.backtest.membership import Survivorship, membership_changes, survivorship
 from screener.backtest.performance import Performance, cagr, summarise
 from screener.backtest.schedule import Schedule, parse_schedule, staggered_dates
+from screener.backtest.shared import Shared
 from screener.backtest.tape import CAPITAL, EXECUTIONS, Terms
 from screener.backtest.validity import Validity, assess
 from screener.errors import UserError, unknown
@@ -91,25 +93,6 @@ class Comparison:
     information_ratio: float
 
 
-@dataclass(frozen=True, slots=True)
-class Survivorship:
-    """The members of a theme that were delisted during a record: those with prices, and those without."""
-
-    traded: tuple[str, ...]
-    unpriced: tuple[str, ...]
-
-    def __str__(self) -> str:
-        if self.unpriced:
-            names = ", ".join(self.unpriced)
-            return f"survivorship: not controlled; no prices of {names}, delisted, once in this theme"
-        if self.traded:
-            names = ", ".join(self.traded)
-            return f"survivorship: {names}, delisted since, traded until then at what holders received"
-        return (
-            "survivorship: not controlled; the universe names no member of this theme that has been delisted"
-        )
-
-
 @dataclass(frozen=True, eq=False, slots=True)
 class ThemeResult:
     """One theme: today's portfolio, its backtest and how the benchmark did over the same days.
@@ -155,10 +138,15 @@ def check_settings(market_screens: Sequence[str], settings: BacktestSettings) ->
 
 
 def walk_theme(
-    market: Market, theme: Theme, settings: BacktestSettings, build_settings: BuildSettings
+    market: Market,
+    theme: Theme,
+    settings: BacktestSettings,
+    build_settings: BuildSettings,
+    shared: Shared | None = None,
 ) -> ThemeResult:
     """Walk a theme forward and put it beside its benchmark, the equal-weight universe and its own first names.
 
+    shared: of the themes of this market walked with the same settings.
     Raises UserError for settings that make no sense and for a method that knows only today.
     """
     rule = check_settings(list(market.universe.screens), settings)
@@ -181,7 +169,7 @@ def walk_theme(
     if len(run.wealth) < FEWEST_SESSIONS:
         few = f"only {len(run.wealth)} sessions of history; a backtest needs {FEWEST_SESSIONS}"
         return replace(result, note=few)
-    return _beside_others(walk, result, run, plan)
+    return _beside_others(walk, result, (run, plan), shared or Shared())
 
 
 def rebalanced_later(
@@ -290,14 +278,19 @@ def _when_changed(dates: list[date], members: Callable[[date], Sequence[Instrume
     return kept
 
 
-def _beside_others(walk: _Walk, result: ThemeResult, run: Backtest, plan: Plan) -> ThemeResult:
+def _beside_others(
+    walk: _Walk, result: ThemeResult, walked: tuple[Backtest, Plan], shared: Shared
+) -> ThemeResult:
     """Add a backtest, its statistics, and what else could have been held."""
-    theme, panel = result.theme, walk.market.panel
+    (run, plan), theme, panel = walked, result.theme, walk.market.panel
     sessions = pd.DatetimeIndex(run.wealth.index)
     against = benchmark_wealth(panel, theme.benchmark, sessions) if theme.benchmark else None
     missing = against is None and theme.benchmark
     others = {} if against is None else {theme.benchmark: against}
-    others[EQUAL_WEIGHT] = equal_weight_universe(walk.market, run, walk.terms).wealth
+    dates = tuple(each.decided_on for each in run.schedule)
+    others[EQUAL_WEIGHT] = shared.once(
+        (EQUAL_WEIGHT, dates), lambda: equal_weight_universe(walk.market, run, walk.terms).wealth
+    )
     if len(run.schedule) > 1:
         held = simulate(run.schedule[:1], panel, run.costs, walk.terms)
         others[BUY_AND_HOLD] = held.wealth
@@ -364,32 +357,3 @@ def _since_known(theme: Theme, run: Backtest, against: pd.Series | None) -> Perf
     turnover = run.turnover[run.turnover.index >= since]
     benchmark = None if against is None else against[wealth.index]
     return summarise(wealth, benchmark=benchmark, gross=gross, turnover=turnover)
-
-
-def membership_changes(schedule: Sequence[Rebalance]) -> pd.DataFrame:
-    """Return who came into the portfolio and who left it, with the reason: decided_on, symbol, change, reason."""
-    rows: list[tuple[date, str, str, str]] = []
-    before: set[str] = set()
-    for each in schedule:
-        now = {str(symbol) for symbol in each.weights.index}
-        rows += [(each.decided_on, symbol, "in", "eligible") for symbol in sorted(now - before)]
-        rows += [
-            (each.decided_on, symbol, "out", each.rejected.get(symbol, "no longer a member"))
-            for symbol in sorted(before - now)
-        ]
-        before = now
-    return pd.DataFrame(rows, columns=["decided_on", "symbol", "change", "reason"])
-
-
-def survivorship(market: Market, theme: Theme, start: date) -> Survivorship:
-    """Return whether a record since `start` knows the names that died."""
-    as_of = market.request.as_of
-    dead = sorted(
-        each.symbol
-        for each in market.universe.belonging(theme)
-        if each.delisted_on is not None and start < each.delisted_on <= as_of
-    )
-    priced = set(market.panel.symbols)
-    return Survivorship(
-        tuple(each for each in dead if each in priced), tuple(each for each in dead if each not in priced)
-    )

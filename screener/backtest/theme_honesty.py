@@ -15,9 +15,7 @@ from screener.backtest.audit import Audit, audit
 from screener.backtest.honesty import Honesty, deflated_by_search
 from screener.backtest.ledger import (
     Trial,
-    Variant,
     friday_returns,
-    plain_settings,
     read_ledger,
     record,
     trial_of,
@@ -33,8 +31,10 @@ from screener.backtest.overfitting import (
 from screener.backtest.performance import simple_returns
 from screener.backtest.placebo import Placebo, PlaceboSettings, placebo_themes, with_recoveries
 from screener.backtest.schedule import parse_schedule
+from screener.backtest.shared import Shared
 from screener.backtest.theme import BacktestSettings, ThemeResult, rebalanced_later
 from screener.backtest.validity import search_of
+from screener.backtest.variant import variant_of
 from screener.market.load import Market
 from screener.market.panel import PricePanel
 from screener.portfolio.build import BuildSettings
@@ -66,6 +66,7 @@ def theme_honesty(
     settings: BacktestSettings,
     build: BuildSettings,
     look: HonestySettings,
+    shared: Shared | None = None,
 ) -> Honesty | None:
     """Return what survives of a theme's record, None when there is too little of it.
 
@@ -89,7 +90,7 @@ def theme_honesty(
         validity=validity,
         search=search,
         deflated_sharpe=deflated_by_search(returns, len(returns) / validity.years, search),
-        placebo=_placebo(market, result, build, look.baskets) if look.baskets else None,
+        placebo=_placebo(market, result, build, look.baskets, shared) if look.baskets else None,
         overfitting=_overfitting(matrix),
         superiority=_superiority(trials, result),
         dependence=dependence(wealth, run.weights_held, market.panel.prices),
@@ -128,22 +129,7 @@ def _trials(
     """Record the trial, and return all trials of its theme, this one among them."""
     assert result.backtest is not None
     theme, universe = result.theme, market.universe
-    variant = Variant(
-        universe.key,
-        theme.key,
-        market.source_identity,
-        plain_settings(
-            universe=universe.content_hash(),
-            method=theme.method,
-            limits=theme.limits,
-            caps=(theme.max_weight, theme.max_segment_weight),
-            budgets=theme.risk_budgets,
-            backtest=settings,
-            build=build,
-            base=market.request.base,
-        ),
-        market.panel.synthetic,
-    )
+    variant = variant_of(market, theme, settings, build)
     trial = trial_of(
         variant,
         result.backtest.wealth,
@@ -179,7 +165,9 @@ def _superiority(trials: Sequence[Trial], result: ThemeResult) -> Superiority | 
     return superior_predictive_ability(excess.to_numpy())
 
 
-def _placebo(market: Market, result: ThemeResult, build: BuildSettings, baskets: int) -> Placebo | None:
+def _placebo(
+    market: Market, result: ThemeResult, build: BuildSettings, baskets: int, shared: Shared | None
+) -> Placebo | None:
     assert result.backtest is not None
     instruments = market.universe.instruments
     names = [symbol for symbol in market.panel.symbols if symbol in instruments]
@@ -198,7 +186,7 @@ def _placebo(market: Market, result: ThemeResult, build: BuildSettings, baskets:
         baskets=baskets,
     )
     prices = with_recoveries(market.panel.prices[names], market.recoveries)
-    return placebo_themes(prices, members, decisions, asked, listed)
+    return placebo_themes(prices, members, decisions, asked, listed, shared)
 
 
 def _rebalance_days(

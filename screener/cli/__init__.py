@@ -18,6 +18,7 @@ from screener.cli import (
     plot,
     portfolio,
     prices,
+    reports,
     reproduce,
     schedule,
     screening,
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(universe.app, name="universe")
 app.add_typer(prices.app, name="prices")
+app.add_typer(reports.app, name="reports")
 app.command("themes")(themes.themes)
 app.command("dependence")(themes.dependence)
 app.command("screen")(screening.screen)

@@ -15,7 +15,7 @@ from screener.cli.show import PARTIAL, dump, say, tell
 
 if TYPE_CHECKING:
     from screener.api import Reproduction
-    from screener.market.recall import Restated
+    from screener.market.recall import ChangedBar
 
 WIDTH = 80
 SHOWN = 3  # restated bars of each symbol
@@ -35,6 +35,14 @@ def reproduce(
     ledger: Annotated[
         Path | None, typer.Option("--ledger", help="The ledger of trials. [default: beside the store]")
     ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            "--reports",
+            metavar="FOLDER",
+            help="Where the reports of earlier weeks lie. [default: the output folder run.json lies in]",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FOLDER", help="Leave the report made again there.")
     ] = None,
@@ -49,7 +57,7 @@ def reproduce(
     from screener.api import Places
     from screener.api import reproduce as run
 
-    found = run(record, Places(store, universe, ledger))
+    found = run(record, Places(store, universe, ledger, reports))
     if output is not None:
         found.write(output)
     if as_json:
@@ -83,7 +91,7 @@ def _print(found: Reproduction, output: Path | None) -> None:
     say(str(output) if output is not None else "--output FOLDER leaves the report made again there.")
 
 
-def _first_of_each(restated: Iterable[Restated]) -> Iterable[str]:
+def _first_of_each(restated: Iterable[ChangedBar]) -> Iterable[str]:
     """Yield the first few of each symbol, and how many more there are."""
     for symbol, group in groupby(restated, lambda each: each.symbol):
         of_it = list(group)

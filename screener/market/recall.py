@@ -31,7 +31,7 @@ Prints = Mapping[str, Mapping[str, Any]]  # symbol → fingerprint
 
 
 @dataclass(frozen=True, slots=True)
-class Restated:
+class ChangedBar:
     """A bar that the store has in another version since: column → (old, new); None where there was or is no bar."""
 
     symbol: str
@@ -56,7 +56,7 @@ class Recalled:
     """What the store held, and the bars of which it has had another version since, which are not in it."""
 
     stored: Stored
-    restated: tuple[Restated, ...]
+    restated: tuple[ChangedBar, ...]
 
 
 def fingerprint_of(bars: Bars) -> dict[str, Any]:
@@ -151,18 +151,19 @@ def recall(request: Request, universe: Universe, identity: str, prints: Prints) 
 
 def _restated(
     store: Store, identity: str, span: tuple[date, date], moments: Mapping[str, datetime]
-) -> tuple[Restated, ...]:
+) -> tuple[ChangedBar, ...]:
     """Return the bars that have had another version since each symbol's moment."""
     found = []
     for moment in sorted(set(moments.values())):
         symbols = [symbol for symbol, each in moments.items() if each == moment]
-        for row in store.restated(identity, symbols, span, moment).to_dict("records"):
-            pairs = {each: (_known(row[f"old_{each}"]), _known(row[f"new_{each}"])) for each in COLUMNS}
+        table = store.changed(identity, symbols, span[1], (moment, None))
+        for row in table[table["session"] >= pd.Timestamp(span[0])].to_dict("records"):
+            pairs = {each: (_known(row[f"then_{each}"]), _known(row[each])) for each in COLUMNS}
             changed = {str(name): pair for name, pair in pairs.items() if pair[0] != pair[1]}
-            stored_at = pd.Timestamp(row["fetched_at"]).to_pydatetime().replace(tzinfo=UTC)
-            session = pd.Timestamp(row["session"]).date()
-            if changed:
-                found.append(Restated(str(row["symbol"]), session, stored_at, changed))
+            if changed and (pairs["close"][0] is not None or row["inside"]):
+                stored_at = pd.Timestamp(row["fetched_at"]).to_pydatetime().replace(tzinfo=UTC)
+                session = pd.Timestamp(row["session"]).date()
+                found.append(ChangedBar(str(row["symbol"]), session, stored_at, changed))
     return tuple(sorted(found, key=lambda each: (each.symbol, each.session, each.stored_at)))
 
 

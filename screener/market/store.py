@@ -24,11 +24,11 @@ from screener.market.bars import Bars
 from screener.market.store_files import Moved, export_tables, import_tables, is_export, opened_export
 from screener.market.store_lock import Patience, writer_lock
 from screener.market.store_rows import (
+    CHANGED,
     FIRST,
     LAST,
     MOMENTS,
     REFUSALS,
-    RESTATED,
     STATUS,
     Series,
     SharedSessions,
@@ -198,19 +198,18 @@ class Store:
             found.setdefault(symbol, []).append(moment.replace(tzinfo=UTC))
         return found
 
-    def restated(
-        self, source: str, symbols: Sequence[str], span: tuple[date, date], after: datetime
+    def changed(
+        self, source: str, symbols: Sequence[str], day: date, between: tuple[datetime, datetime | None]
     ) -> pd.DataFrame:
-        """Return a row for each version of a bar that was stored after a moment: what the symbol's bar was before.
+        """Return the sessions up to `day` of which a newer version was stored between two moments (None: now).
 
-        span: first and last session. Columns: symbol, session, fetched_at, old_* and new_* of COLUMNS; old_close is
-        NaN for a bar that came late, new_close for one withdrawn. Symbols first fetched after the moment are left out.
+        A row a session: symbol, session, fetched_at (of the newer version), inside (not earlier than what was first
+        known), the values now, and those then under then_<name>; NaN where a bar was not there or is withdrawn.
         """
+        since, until_when = between
         with self._reading() as connection:
-            table: pd.DataFrame = connection.execute(
-                RESTATED, [source, list(symbols), *span, naive(after)]
-            ).df()
-        return table
+            moments = [naive(since), until(until_when)]
+            return connection.execute(CHANGED, [source, list(symbols), day, *moments]).df()
 
     def refusals(self, source: str) -> dict[str, list[date]]:
         """Return the dates on which the source said it knows no such symbol while it answered for others.

@@ -335,6 +335,22 @@ SELECT s.symbol, c.first, c.last, coalesce(c.rows, 0) AS rows, coalesce(c.restat
 FROM series s JOIN asked a ON a.series = s.id LEFT JOIN counted c ON c.series = s.id
 WHERE s.source = $1 ORDER BY s.symbol
 """
+CHANGED = f"""
+WITH mine AS (SELECT id, symbol FROM series WHERE source = $1 AND symbol IN (SELECT unnest($2))),
+later AS (
+  SELECT b.* FROM bars b WHERE series IN (SELECT id FROM mine)
+    AND session <= $3 AND fetched_at > $4 AND fetched_at <= $5
+  QUALIFY row_number() OVER (PARTITION BY series, session ORDER BY fetched_at DESC) = 1),
+earlier AS (
+  SELECT b.* FROM bars b SEMI JOIN later USING (series, session) WHERE fetched_at <= $4
+  QUALIFY row_number() OVER (PARTITION BY series, session ORDER BY fetched_at DESC) = 1),
+begun AS (SELECT series, min(session) AS first FROM bars WHERE fetched_at <= $4 AND close IS NOT NULL GROUP BY series)
+SELECT m.symbol, l.session, l.fetched_at, coalesce(l.session >= g.first, false) AS inside,
+  {", ".join(f"l.{each}, e.{each} AS then_{each}" for each in COLUMNS)}
+FROM later l JOIN mine m ON m.id = l.series LEFT JOIN earlier e USING (series, session)
+  LEFT JOIN begun g USING (series)
+ORDER BY m.symbol, l.session
+"""
 REFUSALS = """
 WITH mine AS (SELECT f.*, s.symbol FROM fetches f JOIN series s ON s.id = f.series WHERE s.source = $1),
 answered AS (SELECT DISTINCT fetched_at::DATE AS day FROM mine WHERE outcome = 'fetched'),
@@ -349,15 +365,4 @@ MOMENTS = """
 SELECT s.symbol, f.fetched_at FROM fetches f JOIN series s ON s.id = f.series
 WHERE s.source = $1 AND s.symbol IN (SELECT unnest($2)) AND f.outcome = 'fetched' AND f.written > 0
 ORDER BY s.symbol, f.fetched_at DESC
-"""
-RESTATED = f"""
-WITH versions AS (
-  SELECT s.symbol, b.series, b.session, b.fetched_at, {", ".join(f"b.{each} AS new_{each}" for each in COLUMNS)},
-    {", ".join(f"lag(b.{each}) OVER earlier AS old_{each}" for each in COLUMNS)}
-  FROM bars b JOIN series s ON s.id = b.series
-  WHERE s.source = $1 AND s.symbol IN (SELECT unnest($2)) AND b.session BETWEEN $3 AND $4
-  WINDOW earlier AS (PARTITION BY b.series, b.session ORDER BY b.fetched_at)),
-known AS (SELECT series FROM fetches WHERE outcome = 'fetched' GROUP BY series HAVING min(fetched_at) <= $5)
-SELECT v.* EXCLUDE (series) FROM versions v JOIN known USING (series)
-WHERE v.fetched_at > $5 ORDER BY v.symbol, v.session, v.fetched_at
 """

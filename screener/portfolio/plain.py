@@ -27,6 +27,9 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Indices = npt.NDArray[np.intp]
 Kernel = Callable[[Windows], Floats]
+MOST = {
+    "equal_risk_contribution": MOST_NAMES
+}  # names up to which a kernel does not depend on the other dates
 KERNELS: dict[tuple[str, str], Kernel] = {  # method and estimator; shrinking leaves variances as they are
     ("inverse_volatility", "sample"): rolling_inverse_volatility,
     ("inverse_volatility", "ledoit_wolf"): rolling_inverse_volatility,
@@ -104,7 +107,8 @@ class _Table(NamedTuple):
         long &= ends - starts > CovarianceSettings().fewest_returns
         sure = whole & moves & long[:, None]
         absent = ~np.isfinite(self.prices[ends - 1])
-        plain = (sure | absent).all(axis=1) & sure.any(axis=1) & (sure.sum(axis=1) <= MOST_NAMES)
+        plain = (sure | absent).all(axis=1) & sure.any(axis=1)
+        plain &= sure.sum(axis=1) <= MOST.get(study.theme.method, len(self.members))
         if not plain.any():
             return []
         dates = np.flatnonzero(plain)

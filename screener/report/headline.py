@@ -11,16 +11,18 @@ from screener.report.measures import horizon_returns, wealth_returns
 from screener.report.model import Figure, KeyPoint, Masthead
 from screener.report.proposal import proposal_of
 from screener.report.sections.chain import stages_of
+from screener.report.sections.changes import counted_changes
 from screener.report.sections.screen import screen_label
 from screener.report.sections.versus import ahead_of_benchmark
 from screener.report.standing import data_banner, label_of_theme, some, standing_of
-from screener.report.words import UNKNOWN, change, is_known, percent, wording
+from screener.report.words import UNKNOWN, Wording, change, is_known, percent, wording
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from screener.backtest.theme import ThemeResult
     from screener.report.blocks import Stage
+    from screener.report.changes import Changes
     from screener.report.model import WeeklyInputs
 
 
@@ -85,14 +87,35 @@ def headline(inputs: WeeklyInputs) -> str:
 
 
 def key_points(inputs: WeeklyInputs) -> tuple[KeyPoint, ...]:
-    """Return the week in five sentences: chain, screens, weights, risk and data, each with its section."""
+    """Return the week in sentences: chain, screens, weights, risk and data, each with its section.
+
+    One more, on what changed, where there is an earlier report.
+    """
     say = wording(inputs.language)
-    return (
+    points = (
         KeyPoint(say("point.chain"), _chain(inputs), "chain"),
         KeyPoint(say("point.screens"), _screens(inputs), "screen"),
         KeyPoint(say("point.weights"), _weights(inputs), "themes"),
         KeyPoint(say("point.risk"), _risk(inputs), "themes"),
         KeyPoint(say("point.data"), _data(inputs), "quality"),
+    )
+    changed = "" if inputs.changes is None else _changed(inputs.changes, say)
+    return (*points, KeyPoint(say("point.changes"), changed, "changes")) if changed else points
+
+
+def _changed(changes: Changes, say: Wording) -> str:
+    """Say what themes returned since the last report, how much of it was currency, and what else is not as it was."""
+    splits = [each for each in changes.splits.values() if is_known(each.total)]
+    if not splits:
+        return ""
+    totals = [each.total for each in splits]
+    return say(
+        "point.changed",
+        day=say.prose_day(changes.previous.as_of),
+        low=change(min(totals)),
+        high=change(max(totals)),
+        currency=change(float(np.median([each.parts["currency"] for each in splits]))),
+        what=counted_changes(changes, say) or say("changes.nothing_else"),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,6 +19,10 @@ from screener.report.blocks import Section
 from screener.screening.history import ScreenHistory
 from screener.screening.rules import ScreenResult
 from screener.universe.model import Universe
+
+if TYPE_CHECKING:
+    from screener.report.changes import Changes
+    from screener.report.memory import PassedOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,9 @@ class WeeklyInputs:
     warnings: tuple[str, ...]
     language: str = "en"
     stress: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # theme → a row a shock, of stress_table
+    changes: Changes | None = None  # since the last report of this universe; None: there is none
+    passed_over: tuple[PassedOver, ...] = ()  # newer reports that nothing can be compared with
+    prices_as_stored_at: datetime | None = None  # UTC; None: when the report was made
     provenance: Mapping[str, object] = field(default_factory=dict)  # of provenance.py, for run.json
 
 

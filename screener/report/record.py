@@ -7,14 +7,16 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from screener.report.measures import HORIZONS, wealth_returns
+from screener.report.rules import rules_of
 from screener.report.sections.chain import stages_of
 from screener.report.standing import standing_of
 
 if TYPE_CHECKING:
     from screener.backtest.theme import ThemeResult
+    from screener.report.changes import Changes
     from screener.report.model import WeeklyInputs
 
 SCHEMA = "screener.run/2"
@@ -55,8 +57,41 @@ def record_of(inputs: WeeklyInputs) -> dict[str, object]:
             for each in inputs.screens
         },
         "themes": {each.theme.key: _theme(inputs, each) for each in inputs.themes},
+        **_memory(inputs),
         "provenance": inputs.provenance,
     }
+
+
+def _memory(inputs: WeeklyInputs) -> dict[str, object]:
+    """Return what the next report compares itself with: the rules, and when the prices were as they are."""
+    return {
+        "rules": rules_of(inputs.universe),
+        "prices_as_stored_at": inputs.prices_as_stored_at or inputs.run.generated_at,
+        "changes": None if inputs.changes is None else _changes(inputs.changes),
+    }
+
+
+def _changes(changes: Changes) -> dict[str, object]:
+    """Return against which report the week was compared, and what made each theme's return since."""
+    return {
+        "against": {name: getattr(changes.previous, name) for name in ("as_of", "path", "sha256")},
+        "themes": {
+            key: {
+                "since": each.since,
+                "until": each.until,
+                "total": each.total,
+                "segments": {str(name): row.to_dict() for name, row in each.segments.iterrows()},
+            }
+            for key, each in changes.splits.items()
+        },
+        "rules": [asdict(each) for each in changes.differences.rules],
+        "restated": None if changes.restated is None else [asdict(each) for each in changes.restated],
+    }
+
+
+def plain_record(inputs: WeeklyInputs) -> dict[str, Any]:
+    """Return the run as run.json will say it once it is read again: JSON's types alone, NaN as None."""
+    return cast(dict[str, Any], _plain(record_of(inputs)))
 
 
 def _theme(inputs: WeeklyInputs, result: ThemeResult) -> dict[str, object]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from screener.errors import UserError
 from screener.market.load import Request, market_of
-from screener.market.recall import Restated, findings_read, recall
+from screener.market.recall import ChangedBar, findings_read, recall
 from screener.report.model import WeeklyReport
 from screener.report.provenance import RunInputs, outcomes_read, recipe_read, request_read
 from screener.report.record import SCHEMA
@@ -34,6 +34,7 @@ class Places:
     store: Path | None = None
     universe: str = ""
     ledger: Path | None = None
+    reports: Path | None = None  # the output folder with the reports of earlier weeks
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +53,7 @@ class Reproduction:
     files: tuple[str, ...]
     compared: tuple[str, ...]
     not_made: tuple[str, ...]
-    restated: tuple[Restated, ...]
+    restated: tuple[ChangedBar, ...]
 
     @property
     def is_same(self) -> bool:
@@ -74,17 +75,18 @@ def reproduce(record: Path, places: Places | None = None) -> Reproduction:
     places = places or Places()
     path = record / RECORD if record.is_dir() else record
     run, restated, told = read_run(path, places)
-    # what a report says of the one before it is compared with here: find that one's folder and hand it to report_of
     where = replace(run.request, known_at=run.known_at, store=places.store or run.request.store)
-    market = market_of(where, run.universe, run.stored)
-    _, report = report_of(replace(market, request=run.request), run)
+    market = replace(
+        market_of(where, run.universe, run.stored), request=replace(where, known_at=run.request.known_at)
+    )
+    _, report = report_of(market, run, places.reports or path.resolve().parent.parent.parent)
     folder, made = path.parent, contents_of(report)
     now = json.loads(made[RECORD])
     return Reproduction(
         folder=folder,
         request=run.request,
         report=report,
-        inputs=tuple(_differences(told["provenance"], now["provenance"], run, places)),
+        inputs=tuple(_differences(told, now, run.recipe.look.ledger)),
         files=tuple(line for name, content in made.items() for line in _compared(folder / name, content)),
         compared=tuple(made),
         not_made=tuple(name for name in (PRINTED, MESSAGE) if (folder / name).exists()),
@@ -92,7 +94,7 @@ def reproduce(record: Path, places: Places | None = None) -> Reproduction:
     )
 
 
-def read_run(path: Path, places: Places) -> tuple[RunInputs, tuple[Restated, ...], Values]:
+def read_run(path: Path, places: Places) -> tuple[RunInputs, tuple[ChangedBar, ...], Values]:
     """Return what a run.json says its report was made from, read anew; what was restated since; and the record."""
     told = _record(path)
     try:
@@ -102,7 +104,7 @@ def read_run(path: Path, places: Places) -> tuple[RunInputs, tuple[Restated, ...
         raise UserError(f"{path}: is damaged or was edited ({why}); make the report again") from None
 
 
-def _inputs(told: Values, places: Places) -> tuple[RunInputs, tuple[Restated, ...]]:
+def _inputs(told: Values, places: Places) -> tuple[RunInputs, tuple[ChangedBar, ...]]:
     told_of, identity = told["provenance"], told["run"]["source_identity"]
     request = request_read(told_of["request"])
     known_at = datetime.fromisoformat(told_of["known_at"])
@@ -139,14 +141,18 @@ def _record(path: Path) -> Values:
     return told
 
 
-def _differences(then: Values, now: Values, run: RunInputs, places: Places) -> Iterator[str]:
+def _differences(told: Values, made: Values, ledger: Path | None) -> Iterator[str]:
     """Yield a line for each input that is not what it was."""
+    then, now = told["provenance"], made["provenance"]
     yield from _named(then["universe"], now["universe"], "universe file {}")
     yield from _named(then["files"], now["files"], "{}")
     yield from _prices(then["prices"], now["prices"])
     for line in sorted(set(then["verdicts"]) ^ set(now["verdicts"])):
         yield f"verdict {line}: " + ("counted then, not stored now" if line in then["verdicts"] else "new")
-    yield from _trials(then["trials"], now["trials"], places.ledger or run.recipe.look.ledger)
+    yield from _trials(then["trials"], now["trials"], ledger)
+    yield from _named(then["reports"], now["reports"], "earlier report {}")
+    if then["reports"] == now["reports"]:
+        yield from _versions(told.get("changes"), made.get("changes"))
     for name, before in then["libraries"].items():
         after = now["libraries"].get(name, "none")
         if before != after:
@@ -162,6 +168,14 @@ def _named(then: Values, now: Values, what: str) -> Iterator[str]:
         if before != after:
             said = "is new" if not before else "is gone" if not after else "was changed"
             yield f"{what.format(name)}: {said}"
+
+
+def _versions(then: Values | None, now: Values | None) -> Iterator[str]:
+    """Yield a line for each symbol whose restatements since the earlier report the store tells otherwise."""
+    old, new = ({each["symbol"]: each for each in (told or {}).get("restated") or ()} for told in (then, now))
+    for symbol in sorted({*old, *new}):
+        if old.get(symbol) != new.get(symbol):
+            yield f"prices of {symbol}: the store holds other versions from before the report than it did"
 
 
 def _prices(then: Mapping[str, Values], now: Mapping[str, Values]) -> Iterator[str]:

@@ -71,7 +71,7 @@ def sweep(
     found = run_sweep(ground, points, workers, folder, progress)
     search = None
     if options.ledger is not None:
-        search = record_sweep(options.ledger, market, chosen, found)
+        search = record_sweep(options.ledger, market, chosen, found, settings, BuildSettings())
     prices = ground.panel.prices
     benchmark = prices[chosen.benchmark].ffill() if chosen.benchmark in prices.columns else None
     summary = summarise_sweep(found, benchmark, search)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from screener.backtest.performance import Performance
 from screener.errors import UserError
+from screener.report.change_tables import changes_table, moves_table
 from screener.report.proposal import proposal_of
 from screener.report.sections.market import market_table
 from screener.report.standing import mark_of
@@ -21,7 +22,7 @@ from screener.screening.words import PERCENTILES
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
-TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality")
+TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality", "changes", "moves")
 TABLE_ENDINGS = (".csv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 
@@ -35,6 +36,8 @@ def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
         "performance": _performance(inputs),
         "wealth": _wealth(inputs),
         "data_quality": _data_quality(inputs),
+        "changes": changes_table(inputs),
+        "moves": moves_table(inputs),
     }
 
 

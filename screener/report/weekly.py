@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from screener.backtest.market_backtest import backtest
+from screener.backtest.shared import Shared
 from screener.backtest.stress_test import stress_tables
 from screener.backtest.theme import BacktestSettings, ThemeResult
 from screener.backtest.theme_honesty import HonestySettings
@@ -15,6 +16,7 @@ from screener.market.load import Market, Progress, Request, load_stored, market_
 from screener.market.recall import moment_known, vendor_findings
 from screener.market.store_lock import Patience
 from screener.portfolio.build import BuildSettings
+from screener.report.memory import recalled
 from screener.report.model import WeeklyInputs, WeeklyReport, assemble
 from screener.report.output_lock import output_lock
 from screener.report.plot import CHARTS, drawn
@@ -69,21 +71,33 @@ def weekly(
         market = market_of(request, universe, stored)
         stored = replace(stored, found=vendor_findings(universe, stored, request.as_of))
         run = RunInputs(request, recipe, found, universe, stored, moment_known(request, stored))
-        inputs, report = report_of(market, run)
+        inputs, report = report_of(market, run, output)
         write_report(report, folder, recipe.forms)
     return WeeklyOutcome(folder, market, report, inputs)
 
 
-def report_of(market: Market, run: RunInputs) -> tuple[WeeklyInputs, WeeklyReport]:
-    """Return the report of a market, and the values it is made from; `weekly` and `reproduce` both call this."""
+def report_of(market: Market, run: RunInputs, output: Path) -> tuple[WeeklyInputs, WeeklyReport]:
+    """Return the report of a market, and the values it is made from; `weekly` and `reproduce` both call this.
+
+    output: where the reports of earlier weeks lie, of which the last is what this one is compared with.
+    """
     settings, built, look, forms = (getattr(run.recipe, each.name) for each in fields(run.recipe))
     histories = screen_histories(market, market.universe.screens, HISTORY_WEEKS)
-    themes = tuple(backtest(market, key, settings, built, look) for key in market.universe.themes)
-    inputs = replace(
-        _weekly_inputs(market, settings, built, forms, themes, histories),
-        provenance=provenance_of(run, synthetic=market.panel.synthetic),
-    )
+    shared = Shared()
+    themes = tuple(backtest(market, key, settings, built, look, shared) for key in market.universe.themes)
+    inputs = _weekly_inputs(market, settings, built, forms, themes, histories)
+    inputs = recalled(inputs, market, output, run.known_at)
+    provenance = provenance_of(run, synthetic=market.panel.synthetic) | {"reports": _earlier(inputs)}
+    inputs = replace(inputs, provenance=provenance)
     return inputs, assemble(inputs)
+
+
+def _earlier(inputs: WeeklyInputs) -> dict[str, str]:
+    """Return the run.json this week is compared with and its hash, and those passed over and why."""
+    passed_over = {each.path: f"passed over: {each.why}" for each in inputs.passed_over}
+    if inputs.changes is None:
+        return passed_over
+    return passed_over | {inputs.changes.previous.path: inputs.changes.previous.sha256}
 
 
 def plot(

@@ -15,7 +15,8 @@ from screener.screening.words import RULED
 if TYPE_CHECKING:
     from screener.report.model import WeeklyReport
 
-SHEETS = ("market", "screen", "weights", "performance", "data_quality")  # daily wealth stays in wealth.csv
+# daily wealth stays in wealth.csv
+SHEETS = ("market", "screen", "weights", "performance", "data_quality", "changes", "moves")
 FRACTIONS = frozenset(
     {
         "weight", "risk_contribution", "held", "fall", "total_return", "cagr", "volatility",

@@ -13,12 +13,21 @@ MOST_STEPS = 60
 
 
 def positive_definite(covariance: Floats) -> Floats:
-    """Return the covariance itself if it is positive definite, else with the nearest correlations; variances kept."""
+    """Return the covariance itself if it is positive definite, else with correlations near its own; variances kept.
+
+    A matrix that is singular and no more, as one of more names than returns, is mixed with a little of the identity,
+    which raises its eigenvalues as far as `nearest_correlation` does: that is needed for negative ones alone.
+    """
     covariance = symmetric(covariance)
     scale = scale_of(covariance)
     correlation = covariance / scale
-    if is_positive_definite(correlation - 1e-10 * np.eye(len(correlation))):
+    rounding = 1e-10 * np.eye(len(correlation))
+    if is_positive_definite(correlation - rounding):
         return covariance
+    if is_positive_definite(correlation + rounding):
+        mixed = (1.0 - SMALLEST_EIGENVALUE) * correlation
+        np.fill_diagonal(mixed, 1.0)
+        return mixed * scale
     return nearest_correlation(correlation) * scale
 
 

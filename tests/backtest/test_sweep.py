@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 import screener.api as sc
-from screener.backtest.account import Rates, Tape, Variant, run_account
+from screener.backtest.account import Variant, run_account
 from screener.backtest.engine import Plan, simulate
 from screener.backtest.executors import Workers
 from screener.backtest.performance import simple_returns, summarise
@@ -25,6 +25,7 @@ from screener.backtest.sweep import Decisions, Ground, PointResult, batches, dec
 from screener.backtest.sweep_grid import GridPoint
 from screener.backtest.sweep_run import run_sweep
 from screener.backtest.sweep_store import SweepFolder
+from screener.backtest.tape import Rates, Tape
 from screener.errors import ScreenerError
 from screener.portfolio.build import Known, Rebalance
 from screener.portfolio.costs import Costs

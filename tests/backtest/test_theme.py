@@ -12,6 +12,7 @@ import pytest
 
 import screener.api as sc
 from screener.backtest.attribution import attribute, brinson_fachler
+from screener.backtest.shared import Shared
 from screener.backtest.tape import Terms
 from screener.backtest.theme import (
     BUY_AND_HOLD,
@@ -154,3 +155,17 @@ def test_the_part_that_was_not_hindsight_has_statistics_of_its_own(result: Theme
     assert result.performance is not None and result.since_known is not None
     assert result.since_known.start >= (result.theme.known_from or date.min)
     assert result.since_known.end == result.performance.end
+
+
+def test_what_themes_share_changes_none_of_them(sample_market: sc.Market) -> None:
+    settings, look = sc.BacktestSettings(years=2), sc.HonestySettings(baskets=20, days=1)
+    shared = Shared()
+    for key in ("magnets", "ai_components"):
+        one = sc.backtest(sample_market, key, settings, look=look, shared=shared)
+        alone = sc.backtest(sample_market, key, settings, look=look)
+        assert one.honesty is not None and alone.honesty is not None
+        assert one.honesty.placebo is not None and alone.honesty.placebo is not None
+        assert (one.honesty.placebo.cagrs == alone.honesty.placebo.cagrs).all()
+        for ours, theirs in zip(one.comparisons, alone.comparisons, strict=True):
+            assert ours.wealth.equals(theirs.wealth)
+    assert len(shared.results) < 4  # something was not worked out twice

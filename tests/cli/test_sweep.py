@@ -50,6 +50,8 @@ def test_it_shows_the_best_the_spread_and_what_survives(
 
 
 def test_a_second_run_picks_up_what_is_there(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    capsys.readouterr()
     assert main([*words, "--json"]) == 0
     out, told = capsys.readouterr()
     answer = json.loads(out)["data"]
@@ -59,6 +61,7 @@ def test_a_second_run_picks_up_what_is_there(words: list[str], capsys: pytest.Ca
 
 
 def test_other_inputs_start_anew_and_say_so(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
     assert main([*words, "--from", "2025-10-01"]) == 0
     assert "older results are of other inputs (first decision); all done anew" in capsys.readouterr().err
 

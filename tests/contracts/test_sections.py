@@ -14,12 +14,14 @@ from screener.report.model import WeeklyInputs, assemble
 from screener.report.render import render_html, render_markdown
 from screener.report.sections import SECTIONS, section_functions
 from tests.report.make_inputs import empty_inputs, fresh_inputs, idle_inputs, make_inputs
+from tests.report.make_remembered import remembered_inputs
 
 WEEKS: dict[str, Callable[[], WeeklyInputs]] = {
     "full": make_inputs,
     "fresh": fresh_inputs,
     "idle": idle_inputs,
     "empty": empty_inputs,
+    "remembered": remembered_inputs,
     "synthetic": lambda: make_inputs(names=20, themes=2, years=2, synthetic=True),
 }
 

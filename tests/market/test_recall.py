@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +21,6 @@ from screener.market.verdicts import Verdict
 from tests.market.make_bars import NOW, SESSIONS, bars, steady
 
 BARS = bars(steady())
-SPAN = (date(2020, 1, 1), date(2030, 1, 1))
 
 
 @given(row=st.integers(0, len(SESSIONS) - 1), column=st.sampled_from(COLUMNS))
@@ -77,43 +75,12 @@ def test_what_was_read_was_known_by_the_clock_or_by_the_latest_thing_read() -> N
     ) == NOW - timedelta(days=1)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """Two names fetched in January; then one bar restated in March and again in May, one withdrawn, one late."""
-    path = tmp_path / "p.duckdb"
-    table = BARS.table.iloc[-5:]
+def test_the_moments_at_which_bars_were_written_come_newest_first(tmp_path: Path) -> None:
     series = Series("USD", date(2024, 1, 2), date(2026, 7, 10), "", NOW)
-    with Store.open(path) as opened:
-
-        def write(rows: pd.DataFrame, month: int, symbol: str = "AAA") -> None:
-            update = Update(symbol, "fetched", "", series, rows)
-            opened.write("test", False, [update], datetime(2027, month, 1, tzinfo=UTC))
-
-        write(table, 1)
-        write(table, 4, "BBB")
-        write(table.iloc[[1]].assign(close=77.0), 3)
-        write(table.iloc[[1]].assign(close=78.0), 5)
-        write(table.iloc[[2]] * np.nan, 6)
-        write(table.iloc[[0]].rename(index={table.index[0]: pd.Timestamp("2026-07-04")}), 7)
-    return path
-
-
-def test_every_version_after_a_moment_is_told_with_the_one_before(store: Path) -> None:
-    with Store.open(store, read_only=True) as opened:
-        table = opened.restated("test", ["AAA", "BBB"], SPAN, datetime(2027, 2, 1, tzinfo=UTC))
-        later = opened.restated("test", ["AAA"], SPAN, datetime(2027, 5, 15, tzinfo=UTC))
-        never = opened.restated("test", ["AAA"], SPAN, datetime(2027, 8, 1, tzinfo=UTC))
-        out_of_span = opened.restated(
-            "test", ["AAA"], (SPAN[0], date(2026, 7, 3)), datetime(2027, 2, 1, tzinfo=UTC)
-        )
-        moments = opened.moments("test", ["AAA", "CCC"])
-    close = float(BARS.table["close"].iloc[-4])
-    assert set(table["symbol"]) == {"AAA"}  # BBB was not known yet, so nothing of it can have been restated
-    told = [
-        (None if pd.isna(old) else old, None if pd.isna(new) else new)
-        for old, new in zip(table["old_close"], table["new_close"], strict=True)
-    ]
-    late, gone = float(BARS.table["close"].iloc[-5]), float(BARS.table["close"].iloc[-3])
-    assert told == [(None, late), (close, 77.0), (77.0, 78.0), (gone, None)]
-    assert len(later) == 2 and not len(never) and not len(out_of_span)
-    assert [each.month for each in moments["AAA"]] == [7, 6, 5, 3, 1] and "CCC" not in moments
+    rows = {1: BARS.table, 4: BARS.table.iloc[:0], 3: BARS.table.iloc[[1]].assign(close=77.0)}
+    with Store.open(tmp_path / "p.duckdb") as store:
+        for month, table in sorted(rows.items()):
+            update = Update("AAA", "fetched", "", series, table)
+            store.write("test", False, [update], datetime(2027, month, 1, tzinfo=UTC))
+        moments = store.moments("test", ["AAA", "CCC"])
+    assert {symbol: [each.month for each in found] for symbol, found in moments.items()} == {"AAA": [3, 1]}

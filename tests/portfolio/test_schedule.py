@@ -129,6 +129,24 @@ def test_plain_dates_are_the_same_alone_and_whatever_comes_later(
     assert (before.weights[6:] != after.weights[6:]).any()
 
 
+def test_inverse_volatility_of_many_names_is_the_same_alone() -> None:
+    rng = np.random.default_rng(5)
+    symbols = pd.Index([f"S{number:03d}" for number in range(130)], dtype="str")
+    steps = rng.normal(0, 0.01, (200, 1)) + rng.normal(0, 0.01, (200, 130))
+    prices = pd.DataFrame(50 * np.exp(np.cumsum(steps, axis=0)), index=WHOLE.sessions[:200], columns=symbols)
+    panel = PricePanel(prices, prices.notna(), prices, prices * 1e5, "USD", prices.index[-1].date())
+    members = Members(
+        [Instrument(each, each, each, each, "equity", "XNYS", "USD", "US", "g") for each in symbols]
+    )
+    theme = replace(THEME, method="inverse_volatility")
+    how = BuildSettings(estimator="sample", lookback_weeks=20, min_history_weeks=12)
+    days = [each.date() for each in panel.sessions[150::10]]
+    for day, found in zip(days, build_schedule(theme, members, panel, days, how), strict=True):
+        assert_same(found, build(theme, members(day), panel.until(day), how))
+        deviation = panel.until(day).prices.pct_change().iloc[-100:].std()
+        np.testing.assert_allclose(found.weights, (1 / deviation) / (1 / deviation).sum(), rtol=0.2)
+
+
 @pytest.mark.parametrize("estimator", ["sample", "ledoit_wolf"])
 @pytest.mark.parametrize("method", ["inverse_volatility", "equal_risk_contribution"])
 def test_plain_dates_have_the_weights_of_the_method_on_the_covariance(method: str, estimator: str) -> None:

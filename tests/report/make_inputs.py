@@ -251,7 +251,7 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
         shares=pd.DataFrame(),
         prices=pd.DataFrame(),
         cash=pd.Series(dtype=float),
-        trades=pd.DataFrame({"value": [1.0], "cost": [0.0015]}),
+        list_trades=lambda: pd.DataFrame({"value": [1.0], "cost": [0.0015]}),
         turnover=pd.Series(dtype=float),
         waits=pd.DataFrame(),
         payments=pd.DataFrame(),

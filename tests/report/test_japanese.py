@@ -26,12 +26,13 @@ from tests.report.make_inputs import (
     in_japanese,
     make_inputs,
 )
+from tests.report.make_remembered import remembered_inputs
 
 PACKAGE = Path(screener.__path__[0])
 # Latin words that a Japanese reader expects: names of programs, methods, measures and companies.
 ALLOWED = re.compile(
     r"screener|\w+\.csv|sample|files|prices|rare_earth_ai|REMX|BENCH|N\d{3}|Company \d+ Holdings|World equity fund"
-    r"|Ledoit|Wolf|SHA|CAGR|CVaR|PDF|UTC|USD|JPY|EUR|ISO|HRP|PBR|EV|Yahoo|ACWI|SQL|bp|calendars\.toml|weekly"
+    r"|Ledoit|Wolf|Carino|theme_9|major|none|history_days|run\.json|SHA|CAGR|CVaR|PDF|UTC|USD|JPY|EUR|ISO|HRP|PBR|EV|Yahoo|ACWI|SQL|bp|calendars\.toml|weekly"
     r"|--[a-z-]+|[a-f0-9]{64}|sampleソース|SYNTHETIC|[A-Z]{1,5}"
 )
 LATIN = re.compile(r"[A-Za-z]{3,}")
@@ -40,6 +41,7 @@ WEEKS: dict[str, Callable[[], WeeklyInputs]] = {
     "fresh": fresh_inputs,
     "idle": idle_inputs,
     "empty": empty_inputs,
+    "remembered": remembered_inputs,
     "synthetic": lambda: make_inputs(names=20, themes=2, years=2, synthetic=True),
 }
 

@@ -30,10 +30,11 @@ class Made:
 
     request: sc.Request
     output: Path
+    week: str = "2026-W28"
 
     @property
     def folder(self) -> Path:
-        return self.output / "2026-W28" / Path(self.request.universe).name
+        return self.output / self.week / Path(self.request.universe).name
 
     def again(self) -> sc.Reproduction:
         places = sc.Places(self.request.store, self.request.universe)
@@ -312,6 +313,48 @@ def test_a_partial_report_from_files_is_made_again_without_the_files(tmp_path: P
     shutil.rmtree(prices)
     found = sc.reproduce(outcome.folder)
     assert found.is_same, (found.inputs, found.files)
+
+
+@pytest.fixture
+def second(made: Made) -> Made:
+    """The report of a week later, compared with the first, with a bar restated in between."""
+    later = NOW + timedelta(days=7)
+    request = replace(made.request, as_of=date(2026, 7, 17), now=later)
+    sc.refresh(request)  # the sample market takes back what it did not serve
+    restate(made, "2026-07-08", 1.02, later + timedelta(hours=1))
+    weekly(replace(request, now=later + timedelta(hours=2), offline=True), made.output)
+    return replace(made, week="2026-W29")
+
+
+def test_a_report_that_was_compared_with_an_earlier_one_is_made_again(second: Made) -> None:
+    told = json.loads((second.folder / "run.json").read_bytes())
+    assert told["changes"]["against"]["as_of"] == "2026-07-10"
+    assert [each["symbol"] for each in told["changes"]["restated"]] == [SYMBOL]
+    weekly(replace(second.request, as_of=date(2026, 7, 24), now=NOW + timedelta(days=14)), second.output)
+    found = second.again()
+    assert found.is_same, (found.inputs, found.files)
+
+
+def test_the_earlier_report_is_an_input_too(second: Made) -> None:
+    first = replace(second, week="2026-W28")
+    first.edit({"language": "ja"})
+    name = f"earlier report 2026-W28/{first.folder.name}/run.json"
+    assert second.again().inputs == (f"{name}: was changed",)
+    shutil.rmtree(first.folder)
+    assert second.again().inputs == (f"{name}: is gone",)
+
+
+def test_versions_that_a_store_built_anew_has_not_are_named(second: Made) -> None:
+    """The page says what was restated since the last report; a new store knows one version alone."""
+    table, update = newest(second)
+    second.request.store.unlink()
+    sc.refresh(replace(second.request, as_of=date(2026, 7, 17), now=NOW + timedelta(days=90)))
+    with Store.open(second.request.store) as store:
+        store.write(SOURCE, True, [replace(update, rows=table)], NOW + timedelta(days=91))
+    found = second.again()
+    assert found.inputs == (
+        f"prices of {SYMBOL}: the store holds other versions from before the report than it did",
+    )
 
 
 def test_a_report_as_of_an_earlier_fetch_is_made_again(made: Made) -> None:

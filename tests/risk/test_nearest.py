@@ -71,3 +71,15 @@ def test_a_repaired_covariance_keeps_its_variances() -> None:
     repaired = positive_definite(broken)
     assert is_positive_definite(repaired)
     np.testing.assert_allclose(np.diag(repaired), deviation**2, rtol=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(names=st.integers(3, 40), rows=st.integers(2, 30), seed=st.integers(0, 10**6))
+def test_a_covariance_of_more_names_than_returns_hardly_moves(names: int, rows: int, seed: int) -> None:
+    returns = np.random.default_rng(seed).normal(size=(min(rows, names - 1) + 1, names))
+    covariance = np.cov(returns, rowvar=False)
+    got = positive_definite(covariance)
+    deviation = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(np.diag(got), np.diag(covariance), rtol=1e-12)
+    assert np.abs(got - covariance).max() <= 1.01e-4 * deviation.max() ** 2
+    assert np.linalg.eigvalsh(got / np.outer(deviation, deviation))[0] >= 0.99e-4

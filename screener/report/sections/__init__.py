@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
 SECTIONS = {
+    "changes": "screener.report.sections.changes:section",
     "chain": "screener.report.sections.chain:section",
     "record": "screener.report.sections.versus:section",
     "market": "screener.report.sections.market:section",

@@ -31,6 +31,7 @@ from screener.report.charts import wants_log
 from screener.report.honesty_words import honesty_sentences
 from screener.report.measures import fridays, weekly, worst_of_week
 from screener.report.sections.chain import stage_label
+from screener.report.sections.changes import against_last_report
 from screener.report.sections.theme_parts import changes, concentration
 from screener.report.standing import label_of_theme, method_label, named, told
 from screener.report.words import Wording, cell_text, number, percent, wording
@@ -80,7 +81,7 @@ def _part(inputs: WeeklyInputs, result: ThemeResult, say: Wording) -> Group:
     if len(result.rebalance.weights):
         left.append(_holdings(inputs, result, say))
     left.append(_limits(inputs, result, say))
-    left += changes(inputs, result, say)
+    left += [*changes(inputs, result, say), *against_last_report(inputs, result, say)]
     left += _rejected(inputs, result, say)
     right: list[Block] = []
     if result.backtest is not None:
