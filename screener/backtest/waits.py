@@ -91,7 +91,7 @@ def _open(lines: Lines, mic: str, rows: Indices) -> Bools:
     panel, dates = lines.panel, lines.dates
     names = [each for each in panel.symbols if lines.terms.mics.get(each, "") == mic]
     start = len(panel.sessions) - len(dates)
-    any_traded: Bools = panel.traded[names].to_numpy(dtype=bool).any(axis=1)[rows + start]
+    any_traded: Bools = np.any(panel.traded[names].to_numpy(dtype=bool)[rows + start], axis=1)
     if mic not in CALENDARS:
         return any_traded
     days = dates[rows]
