@@ -153,7 +153,7 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def print_attribution(market: Market, result: ThemeResult, by: str) -> None:
-    """Show what each group gave, adding up to the total return, and to the active one over the equal-weight universe."""
+    """Show what each group gave, adding up to the total return, and to that over the equal-weight universe."""
     from screener.backtest.attribution import attribute, brinson_fachler
 
     assert result.backtest is not None and result.equal_weight is not None

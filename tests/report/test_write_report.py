@@ -23,6 +23,9 @@ FILES = {
     "screen.csv",
     "weights.csv",
     "performance.csv",
+    "years.csv",
+    "months.csv",
+    "drawdowns.csv",
     "wealth.csv",
     "data_quality.csv",
 }
@@ -37,7 +40,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_a_report_is_ten_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
+def test_a_report_is_thirteen_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
     folder = write_report(report, tmp_path / "2026-W28" / "universe")
     assert {each.name for each in folder.iterdir()} == FILES
     assert list(folder.parent.iterdir()) == [folder]
