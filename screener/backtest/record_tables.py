@@ -29,13 +29,13 @@ def years_table(wealth: dict[str, pd.Series]) -> pd.DataFrame:
 
 
 def months_table(wealth: pd.Series) -> pd.DataFrame:
-    """Return years × (the 12 MONTHS, year) simple returns, NaN where the record has none; a row multiplies to `year`.
+    """Return years × (the 12 MONTHS, return) simple returns, NaN where there is none; a row multiplies to `return`.
 
     wealth: T, > 0, no NaN, indexed by sessions.
     """
     table = monthly_returns(wealth).set_axis(list(MONTHS), axis=1)
-    table["year"] = yearly_returns(wealth).reindex(table.index)
-    return table
+    table["return"] = yearly_returns(wealth).reindex(table.index)
+    return table.rename_axis("year")
 
 
 def drawdowns_table(wealth: pd.Series) -> pd.DataFrame:

@@ -56,10 +56,10 @@ def _year_records(result: ThemeResult, _: Backtest) -> Any:
 
 
 def _show_months(result: ThemeResult, run: Backtest) -> None:
-    from screener.backtest.record_tables import months_table
+    from screener.backtest.record_tables import MONTHS, months_table
 
     table = months_table(run.wealth) * 100
-    names = [str(each).capitalize() for each in table.columns]
+    names = [*(each.capitalize() for each in MONTHS), "Year"]
     columns = [Column(""), *(Column(name, number=True) for name in names)]
 
     def rows(digits: int) -> list[list[str]]:
@@ -75,7 +75,7 @@ def _show_months(result: ThemeResult, run: Backtest) -> None:
 def _month_records(_: ThemeResult, run: Backtest) -> Any:
     from screener.backtest.record_tables import months_table
 
-    return _records(months_table(run.wealth).rename_axis("of"))
+    return _records(months_table(run.wealth))
 
 
 def _show_drawdowns(result: ThemeResult, run: Backtest) -> None:

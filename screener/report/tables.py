@@ -210,8 +210,7 @@ def _months(inputs: WeeklyInputs) -> pd.DataFrame:
     parts = []
     for each in inputs.themes:
         if each.backtest is not None:
-            found = months_table(each.backtest.wealth).rename(columns={"year": "return"})
-            parts.append(found.rename_axis("year").reset_index())
+            parts.append(months_table(each.backtest.wealth).reset_index())
             parts[-1].insert(0, "theme", each.theme.key)
     return _stacked(parts, ["theme", "year", *MONTHS, "return"])
 

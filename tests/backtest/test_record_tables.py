@@ -34,9 +34,9 @@ WEALTH, OTHER = wealth_of(0), wealth_of(1)
 def test_the_months_of_a_row_multiply_to_its_year_and_years_to_the_whole(seed: int, sessions: int) -> None:
     wealth = wealth_of(seed, sessions)
     table = months_table(wealth)
-    assert list(table.columns) == [*MONTHS, "year"]
-    np.testing.assert_allclose(np.nanprod(1 + table[list(MONTHS)], axis=1), 1 + table["year"].fillna(0.0))
-    assert (1 + table["year"]).prod() == pytest.approx(wealth.iloc[-1] / wealth.iloc[0])
+    assert list(table.columns) == [*MONTHS, "return"]
+    np.testing.assert_allclose(np.nanprod(1 + table[list(MONTHS)], axis=1), 1 + table["return"].fillna(0.0))
+    assert (1 + table["return"]).prod() == pytest.approx(wealth.iloc[-1] / wealth.iloc[0])
 
 
 def test_years_stand_beside_those_of_others() -> None:

@@ -201,7 +201,9 @@ def test_the_tables_of_a_backtest_fit_a_terminal_and_are_in_json(
     assert set(tables["years"][0]) == {"year", "magnets", *comparisons}
     total = np.prod([1 + each["magnets"] for each in tables["years"]]) - 1
     assert total == pytest.approx(record["performance"]["total_return"])
-    months = [value for row in tables["months"] for key, value in row.items() if key not in ("of", "year")]
+    months = [
+        value for row in tables["months"] for key, value in row.items() if key not in ("year", "return")
+    ]
     assert np.prod([1 + each for each in months if each is not None]) - 1 == pytest.approx(total)
     assert tables["drawdowns"][0]["depth"] == pytest.approx(record["performance"]["maximum_drawdown"])
     assert tables["rolling"]["steps"][-1]["year_to"] == AS_OF
@@ -213,6 +215,17 @@ def test_the_tables_of_a_backtest_fit_a_terminal_and_are_in_json(
         ]
         assert sum(effects) == pytest.approx(held["active"], abs=1e-10)
         assert held["active"] == pytest.approx(lead, abs=1e-10)
+
+
+def test_where_a_year_does_not_fit_in_a_line_its_months_go_without_decimals(
+    run: Run, sample: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for width, decimals in ((80, True), (60, False)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        ran = run("backtest", "magnets", *sample, "--years", 2, "--table", "months")
+        year = re.search(r"^2025 .*$", ran.out, re.MULTILINE)
+        assert year is not None and len(year[0].split()) == 14 and ("." in year[0]) == decimals
+        assert len(year[0]) <= width
 
 
 def test_every_table_and_grouping_that_does_not_exist_is_named_at_once(run: Run, sample: list[str]) -> None:
