@@ -18,6 +18,7 @@ from screener.market.panel import PricePanel
 
 Floats = npt.NDArray[np.float64]
 SAME = 1e-12
+CASH_AND_COSTS = "cash and costs"  # the group of what is no name
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,7 +138,7 @@ def brinson_fachler(own: Backtest, other: Backtest, labels: Mapping[str, str]) -
     allocation in the last group.
     """
     dates = own.wealth.index.intersection(other.wealth.index)
-    groups = [*sorted({*labels.values()}), "cash and costs"]
+    groups = [*sorted({*labels.values()}), CASH_AND_COSTS]
     (weights_own, parts_own), (weights_other, parts_other) = (
         _grouped(run, labels, groups, pd.DatetimeIndex(dates)) for run in (own, other)
     )

@@ -17,7 +17,8 @@ import pandas as pd
 
 from screener.backtest.account import Account, Variant, run_account
 from screener.backtest.tape import Terms, make_rates, make_tape
-from screener.backtest.trade_list import Lines, payment_list, trade_list, wait_list
+from screener.backtest.trade_list import Lines, payment_list, trade_list
+from screener.backtest.waits import wait_list
 from screener.market.panel import PricePanel
 from screener.portfolio.build import Rebalance, WeightSchedule
 from screener.portfolio.costs import Costs
@@ -35,8 +36,6 @@ class Backtest:
     shares: T × N at each close, as shares were on the day. prices: T × N, the quoted close of such a share.
     cash: T, never negative; wealth = cash + Σ shares × prices.
     turnover: one row a rebalance, indexed by decided_on: Σ |value traded| / wealth / 2 (one-way).
-    waits: one row an order that could not trade though its exchange did, or was cut: session, symbol, decided_on,
-    reason.
     payments: one row a dividend, or what a delisting paid: session, symbol, kind, value.
     """
 
@@ -49,7 +48,7 @@ class Backtest:
     cash: pd.Series
     list_trades: Callable[[], pd.DataFrame]
     turnover: pd.Series
-    waits: pd.DataFrame
+    list_waits: Callable[[], pd.DataFrame]
     payments: pd.DataFrame
     costs: Costs
     capital: float
@@ -61,6 +60,15 @@ class Backtest:
         Shares and values are those of a wealth of 1 at the start; times `capital` they are money.
         """
         return self.list_trades()
+
+    @cached_property
+    def waits(self) -> pd.DataFrame:
+        """Return a row an order that had to wait: session (the first it missed), symbol, decided_on, reason.
+
+        reason, one of waits.REASONS: a holiday of its exchange, halted while that was open, not listed yet, delisted,
+        no open known (execution at the open), its price limit, or cash that a sale has yet to bring.
+        """
+        return self.list_waits()
 
     @property
     def weights_held(self) -> pd.DataFrame:
@@ -145,7 +153,7 @@ def simulate(
         cash=pd.Series(_mean(account.cash[:, :count])[account.event_of], index=dates, name="cash"),
         list_trades=partial(trade_list, account, lines, costs, rates),
         turnover=_turnover(account, decided, lines),
-        waits=wait_list(account, lines),
+        list_waits=partial(wait_list, account, tape, lines, net),
         payments=payment_list(account, tape, lines),
         costs=costs,
         capital=terms.capital,

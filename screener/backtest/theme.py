@@ -101,7 +101,7 @@ class ThemeResult:
     since_known: statistics of the part that was not hindsight, None where there is none or all is. membership: a row an
     entry or exit: decided_on, symbol, change, reason. survivorship: the names that died. capacity: base
     currency at which market impact has eaten half of the lead over the benchmark, inf beyond what was asked, None
-    without a lead or an impact. honesty: what survives of the record.
+    without a lead or an impact. honesty: what survives of the record. equal_weight: the universe in equal parts.
     """
 
     theme: Theme
@@ -120,6 +120,15 @@ class ThemeResult:
     survivorship: Survivorship | None = None
     capacity: float | None = None
     honesty: Honesty | None = None
+    equal_weight: Backtest | None = None
+
+    @property
+    def portfolios(self) -> dict[str, pd.Series]:
+        """Return T wealth by name, the theme's first, then what else could have been held; empty without a backtest."""
+        if self.backtest is None:
+            return {}
+        others = {each.name: each.wealth for each in self.comparisons}
+        return {self.theme.key: self.backtest.wealth, **others}
 
 
 def check_settings(market_screens: Sequence[str], settings: BacktestSettings) -> Schedule:
@@ -288,15 +297,15 @@ def _beside_others(
     missing = against is None and theme.benchmark
     others = {} if against is None else {theme.benchmark: against}
     dates = tuple(each.decided_on for each in run.schedule)
-    others[EQUAL_WEIGHT] = shared.once(
-        (EQUAL_WEIGHT, dates), lambda: equal_weight_universe(walk.market, run, walk.terms).wealth
-    )
+    chain = shared.once((EQUAL_WEIGHT, dates), lambda: equal_weight_universe(walk.market, run, walk.terms))
+    others[EQUAL_WEIGHT] = chain.wealth
     if len(run.schedule) > 1:
         held = simulate(run.schedule[:1], panel, run.costs, walk.terms)
         others[BUY_AND_HOLD] = held.wealth
     return replace(
         result,
         backtest=run,
+        equal_weight=chain,
         performance=summarise(run.wealth, benchmark=against, gross=run.gross, turnover=run.turnover),
         validity=assess(run.wealth, against),
         benchmark_wealth=against,

@@ -1,4 +1,4 @@
-"""What an account did, with names: trades and what each cost by kind, orders that waited, dividends and delistings."""
+"""What an account did, with names: trades and what each cost by kind, dividends and delistings."""
 
 from __future__ import annotations
 
@@ -112,20 +112,6 @@ def _tax_bps(table: pd.DataFrame, lines: Lines, costs: Costs) -> Floats:
             due = ours & (table["session"] >= pd.Timestamp(tax.since)).to_numpy()
             found[due] = np.where(bought[due], tax.buy_bps, tax.sell_bps)
     return found
-
-
-def wait_list(account: Account, lines: Lines) -> pd.DataFrame:
-    """Return the orders that had to wait."""
-    ours = [each for each in account.missed if each.variant < len(lines.parts)]
-    decisions = [lines.parts[each.variant][each.decision] for each in ours]
-    return pd.DataFrame(
-        {
-            "session": lines.dates[[each.row for each in ours]],
-            "symbol": pd.Series([lines.symbols[each.number] for each in ours], dtype="str"),
-            "decided_on": [lines.days[number] for number in decisions],
-            "reason": pd.Series([each.reason for each in ours], dtype="str"),
-        }
-    )
 
 
 def payment_list(account: Account, tape: Tape, lines: Lines) -> pd.DataFrame:

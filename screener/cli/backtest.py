@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from screener.cli.backtest_tables import (
+    GROUPS,
+    TABLES,
+    attribution_records,
+    print_attribution,
+    print_tables,
+    table_records,
+)
 from screener.cli.options import JsonOption, parse_date, with_request
 from screener.cli.portfolio import (
     BudgetOption,
@@ -27,7 +35,7 @@ if TYPE_CHECKING:
     from screener.backtest.honesty import Honesty
     from screener.backtest.theme import ThemeResult
     from screener.backtest.validity import Interval, Validity
-    from screener.universe.model import Theme, Universe
+    from screener.universe.model import Theme
 
 RebalanceOption = Annotated[
     str,
@@ -44,8 +52,13 @@ CostOption = Annotated[
     ),
 ]
 YearsOption = Annotated[int, typer.Option("--years", min=1, max=25, help="Years back from the as-of date.")]
-GROUPS = ("segment", "country", "currency", "name")
-MOST_ROWS = 12  # of names in an attribution
+# how the reasons of backtest/waits.py read after a number of orders; the others as they are
+WAITED = {
+    "holiday": "for a holiday",
+    "price limit": "at a price limit",
+    "cash": "for cash",
+    "no open": "for an open",
+}
 
 
 @with_request
@@ -83,6 +96,10 @@ def backtest(
     attribution: Annotated[
         str, typer.Option("--attribution", metavar="BY", help="segment, country, currency or name.")
     ] = "",
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", metavar="NAME", help="years, months, drawdowns or rolling. Repeatable."),
+    ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Prove that no later data changes an earlier decision, and stop.")
     ] = False,
@@ -103,7 +120,7 @@ def backtest(
     )
     universe, chosen = chosen_themes(request, themes, Words(method, max_weight, limit, budget))
     check_settings(list(universe.screens), settings)
-    _check_outputs(attribution, trades)
+    _check_outputs(attribution, table or [], trades)
     market = load(request)
     if audit:
         _audit(market, chosen, settings, as_json)
@@ -115,7 +132,7 @@ def backtest(
     if as_json:
         print_json("backtest", market, {each.theme.key: _record(each, market) for each in results})
     else:
-        _print(market, results, settings, attribution)
+        _print(market, results, settings, attribution, table or [])
         if trades is not None:
             say(str(trades))
     finish(market, quietly=as_json)
@@ -148,13 +165,16 @@ def _audit(market: Market, themes: list[Theme], settings: BacktestSettings, as_j
     finish(market, quietly=as_json)
 
 
-def _check_outputs(attribution: str, trades: Path | None) -> None:
+def _check_outputs(attribution: str, tables: list[str], trades: Path | None) -> None:
     """Refuse what cannot be shown or written before anything is fetched."""
-    from screener.errors import UserError, unknown
+    from screener.errors import raise_all, unknown
     from screener.report.tables import check_table_path
 
-    if attribution and attribution not in GROUPS:
-        raise UserError(unknown("--attribution", attribution, list(GROUPS)))
+    groups = [attribution] if attribution and attribution not in GROUPS else []
+    raise_all(
+        [unknown("--attribution", each, list(GROUPS)) for each in groups]
+        + [unknown("--table", each, list(TABLES)) for each in tables if each not in TABLES]
+    )
     if trades is not None:
         check_table_path(trades, "--trades")
 
@@ -177,7 +197,13 @@ def _write_trades(path: Path, results: list[ThemeResult], market: Market) -> Non
         write_table(pd.concat(parts, ignore_index=True), path, market.panel.synthetic, "--trades")
 
 
-def _print(market: Market, results: list[ThemeResult], settings: BacktestSettings, attribution: str) -> None:
+def _print(
+    market: Market,
+    results: list[ThemeResult],
+    settings: BacktestSettings,
+    attribution: str,
+    tables: list[str],
+) -> None:
     print_banner(market)
     columns = [Column("Portfolio", flexible=True), Column("CAGR", 0, True), Column("Vol", 0, True)]
     columns += [Column("Sharpe", 0, True), Column("Sortino", 5, True), Column("Max fall", 0, True)]
@@ -196,8 +222,9 @@ def _print(market: Market, results: list[ThemeResult], settings: BacktestSetting
     print_table(columns, rows)
     for each in results:
         _print_words(each)
+        print_tables(each, tables)
         if attribution and each.backtest is not None:
-            _print_attribution(market, each, attribution)
+            print_attribution(market, each, attribution)
     say(f"Hypothetical, in {market.request.base}; costs {settings.cost_words()};")
     say("equal weight: the whole universe; buy and hold: the first portfolio;")
     say(f"{settings.frequency} rebalance, decided at the end of a date,")
@@ -216,8 +243,8 @@ def _print_words(each: ThemeResult) -> None:
     say(f"  trading cost {each.backtest.cost_bps:.1f} bps of the value traded on average")
     if len(each.backtest.waits):
         counts = each.backtest.waits["reason"].value_counts()
-        said = ", ".join(f"{count} for {reason}" for reason, count in counts.items())
-        say(f"  orders that had to wait a session: {said}")
+        said = ", ".join(f"{count:,} {WAITED.get(str(why), why)}" for why, count in counts.items())
+        _say_wrapped(f"orders that had to wait: {said}")
     if each.capacity is not None:
         most = f"{each.capacity:,.3g}" if math.isfinite(each.capacity) else "over 100,000,000,000"
         say(f"  capacity {most}: there market impact has eaten half of the lead over {each.benchmark}")
@@ -234,42 +261,6 @@ def _print_words(each: ThemeResult) -> None:
 def _say_wrapped(words: str) -> None:
     for line in wrap(words, 78, initial_indent="  ", subsequent_indent="  "):
         say(line)
-
-
-def _print_attribution(market: Market, each: ThemeResult, by: str) -> None:
-    """Show what each group gave, adding up to the total return."""
-    from screener.backtest.attribution import attribute
-
-    assert each.backtest is not None
-    found = attribute(each.backtest, market.panel)
-    table = found.by(group_labels(market.universe, by))
-    columns = [Column(by.capitalize(), flexible=True)]
-    columns += [Column(str(kind).capitalize(), 0, True) for kind in [*table.columns, "total"]]
-    rows = [
-        [str(key), *(percent(float(value)) for value in [*row, row.sum()])]
-        for key, row in table.head(MOST_ROWS).iterrows()
-    ]
-    if len(table) > MOST_ROWS:
-        rest = table.iloc[MOST_ROWS:].sum()
-        rows.append([f"{len(table) - MOST_ROWS} others", *(percent(float(v)) for v in [*rest, rest.sum()])])
-    total = table.sum()
-    rows.append(["total return", *(percent(float(value)) for value in [*total, total.sum()])])
-    print_table(columns, rows)
-
-
-def group_labels(universe: Universe, by: str) -> dict[str, str]:
-    """Return each symbol's label in a grouping of GROUPS."""
-    from screener.market.currency import major_unit
-
-    return {
-        symbol: {
-            "segment": universe.segments[each.segment].label,
-            "country": each.domicile,
-            "currency": major_unit(each.currency)[0],
-            "name": symbol,
-        }[by]
-        for symbol, each in universe.instruments.items()
-    }
 
 
 def _print_validity(result: ThemeResult, validity: Validity) -> None:
@@ -313,25 +304,18 @@ def _figures(p: Any) -> list[str]:
 def _record(result: ThemeResult, market: Market) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from screener.backtest.attribution import attribute
     from screener.portfolio.costs import KINDS
 
     run = result.backtest
     more: dict[str, Any] = {}
     if run is not None and result.membership is not None:
-        found = attribute(run, market.panel)
         more = {
             "costs": {kind: float(run.trades[kind].sum()) for kind in KINDS},
             "cost_bps": run.cost_bps,
             "waits": run.waits.to_dict("records"),
             "membership": result.membership.to_dict("records"),
-            "attribution": {
-                by: found.by(group_labels(market.universe, by))
-                .rename_axis("group")
-                .reset_index()
-                .to_dict("records")
-                for by in GROUPS
-            },
+            "tables": table_records(result),
+            **attribution_records(market, result),
         }
     return {
         "performance": None if result.performance is None else asdict(result.performance),

@@ -43,24 +43,23 @@ def console(*, to_stderr: bool = False) -> Console:
     return Console(file=stream, width=wide, highlight=False, soft_wrap=False)
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: Console | None = None) -> None:
+def print_table(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], out: Console | None = None, gap: int = GAP
+) -> None:
     """Print rows under columns: whole columns go, and flexible ones shrink, before a number would be cut."""
     out = out or console()
-    widths = [
-        max(Text(each).cell_len for each in (column.header, *(row[position] for row in rows)))
-        for position, column in enumerate(columns)
-    ]
+    widths = _widths(columns, rows)
     kept = list(range(len(columns)))
 
     def least(position: int) -> int:
         return min(widths[position], NARROWEST) if columns[position].flexible else widths[position]
 
-    while sum(least(each) + GAP for each in kept) - GAP > out.width and any(
+    while sum(least(each) + gap for each in kept) - gap > out.width and any(
         columns[each].drop for each in kept
     ):
         kept.remove(max(kept, key=lambda each: columns[each].drop))
-    spare = out.width + GAP - sum(least(each) + GAP for each in kept)
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
+    spare = out.width + gap - sum(least(each) + gap for each in kept)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for position, column in ((each, columns[each]) for each in kept):
         width = least(position)
         if column.flexible and spare > 0:
@@ -76,6 +75,19 @@ def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], out: C
     for row in rows:
         table.add_row(*(Text(row[each]) for each in kept))
     out.print(table)
+
+
+def width_of(columns: Sequence[Column], rows: Sequence[Sequence[str]], gap: int = GAP) -> int:
+    """Return how wide a table is when nothing is left out."""
+    widths = _widths(columns, rows)
+    return sum(widths) + gap * (len(widths) - 1)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(Text(each).cell_len for each in (column.header, *(row[position] for row in rows)))
+        for position, column in enumerate(columns)
+    ]
 
 
 def say(line: str = "") -> None:

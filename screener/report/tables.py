@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from screener.backtest.performance import Performance
+from screener.backtest.performance import Drawdown, Performance
+from screener.backtest.record_tables import MONTHS, drawdowns_table, months_table, years_table
 from screener.errors import UserError
 from screener.report.change_tables import changes_table, moves_table
 from screener.report.proposal import proposal_of
@@ -22,7 +23,19 @@ from screener.screening.words import PERCENTILES
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
-TABLES = ("market", "screen", "weights", "performance", "wealth", "data_quality", "changes", "moves")
+TABLES = (
+    "market",
+    "screen",
+    "weights",
+    "performance",
+    "years",
+    "months",
+    "drawdowns",
+    "wealth",
+    "data_quality",
+    "changes",
+    "moves",
+)
 TABLE_ENDINGS = (".csv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 
@@ -34,6 +47,9 @@ def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
         "screen": _screen(inputs),
         "weights": _weights(inputs),
         "performance": _performance(inputs),
+        "years": _years(inputs),
+        "months": _months(inputs),
+        "drawdowns": _drawdowns(inputs),
         "wealth": _wealth(inputs),
         "data_quality": _data_quality(inputs),
         "changes": changes_table(inputs),
@@ -181,6 +197,36 @@ def _performance(inputs: WeeklyInputs) -> pd.DataFrame:
                 values = {name: getattr(performance, name) for name in names}
                 rows.append({"theme": each.theme.key, "portfolio": portfolio, **values})
     return pd.DataFrame(rows, columns=["theme", "portfolio", *names])
+
+
+def _years(inputs: WeeklyInputs) -> pd.DataFrame:
+    """A row a portfolio and calendar year: the theme's own, then what else could have been held."""
+    rows = [
+        (each.theme.key, portfolio, year, value)
+        for each in inputs.themes
+        for portfolio, values in years_table(each.portfolios).items()
+        for year, value in values.items()
+    ]
+    return pd.DataFrame(rows, columns=["theme", "portfolio", "year", "return"])
+
+
+def _months(inputs: WeeklyInputs) -> pd.DataFrame:
+    """A row a theme and calendar year, with the return of each month and of the year."""
+    parts = []
+    for each in inputs.themes:
+        if each.backtest is not None:
+            parts.append(months_table(each.backtest.wealth).reset_index())
+            parts[-1].insert(0, "theme", each.theme.key)
+    return _stacked(parts, ["theme", "year", *MONTHS, "return"])
+
+
+def _drawdowns(inputs: WeeklyInputs) -> pd.DataFrame:
+    parts = []
+    for each in inputs.themes:
+        if each.backtest is not None:
+            parts.append(drawdowns_table(each.backtest.wealth))
+            parts[-1].insert(0, "theme", each.theme.key)
+    return _stacked(parts, ["theme", *(each.name for each in fields(Drawdown))])
 
 
 def _wealth(inputs: WeeklyInputs) -> pd.DataFrame:

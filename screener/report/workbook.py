@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from screener.backtest.record_tables import MONTHS
 from screener.report.words import Wording, wording
 from screener.screening.words import RULED
 
@@ -16,11 +17,23 @@ if TYPE_CHECKING:
     from screener.report.model import WeeklyReport
 
 # daily wealth stays in wealth.csv
-SHEETS = ("market", "screen", "weights", "performance", "data_quality", "changes", "moves")
+SHEETS = (
+    "market",
+    "screen",
+    "weights",
+    "performance",
+    "years",
+    "months",
+    "drawdowns",
+    "data_quality",
+    "changes",
+    "moves",
+)
 FRACTIONS = frozenset(
     {
         "weight", "risk_contribution", "held", "fall", "total_return", "cagr", "volatility",
         "maximum_drawdown", "cvar_95", "turnover_per_year", "cost_drag", "tracking_error",
+        "return", "depth", *MONTHS,
     }
 )  # fmt: skip
 WIDEST = 60  # characters; longer texts run on behind the cell
@@ -47,6 +60,7 @@ def workbook_of(report: WeeklyReport) -> bytes:
         "fraction": book.add_format({"num_format": "0.0%"}),
         "number": book.add_format({"num_format": "#,##0.00"}),
         "count": book.add_format({"num_format": "#,##0"}),
+        "year": book.add_format({"num_format": "0"}),
         "date": book.add_format({"num_format": say("format.excel_day")}),
         "text": None,
     }
@@ -97,7 +111,7 @@ def heading(column: str, say: Wording) -> str:
 
 
 def kind_of(column: str, values: pd.Series) -> str:
-    """Return how a column's numbers are shown: as fractions, counts, other numbers, dates or texts."""
+    """Return how a column's numbers are shown: as fractions, counts, years, other numbers, dates or texts."""
     if (
         column in FRACTIONS
         or column.startswith("return_")
@@ -106,6 +120,8 @@ def kind_of(column: str, values: pd.Series) -> str:
         return "fraction"
     if pd.api.types.is_bool_dtype(values.dtype):
         return "text"
+    if column == "year":
+        return "year"
     if pd.api.types.is_integer_dtype(values.dtype) or column in ("rank", "history_days"):
         return "count"
     if pd.api.types.is_numeric_dtype(values.dtype):

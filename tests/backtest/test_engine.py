@@ -168,7 +168,13 @@ def test_a_sale_that_waits_for_a_shut_exchange_lends_nothing_and_the_purchase_wa
             "symbol": "NYSE",
             "decided_on": date(2026, 1, 6),
             "reason": "cash",
-        }
+        },
+        {
+            "session": pd.Timestamp("2026-01-07"),
+            "symbol": "TOKYO",
+            "decided_on": date(2026, 1, 6),
+            "reason": "halted",  # without a calendar there is one exchange, and NYSE traded on it
+        },
     ]
 
 

@@ -122,7 +122,13 @@ def test_the_week() -> None:
             "symbol": "A",
             "decided_on": DECIDED[1],
             "reason": "cash",
-        }
+        },
+        {
+            "session": pd.Timestamp("2026-05-06"),
+            "symbol": "T",
+            "decided_on": DECIDED[1],
+            "reason": "holiday",
+        },
     ]
     assert got.wealth.to_list() == pytest.approx(expected, abs=1e-12)
     assert got.cash.iloc[-1] == pytest.approx(cash, abs=1e-12)

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from screener.backtest.engine import Backtest, Plan, simulate
 from screener.backtest.performance import summarise
@@ -111,6 +113,113 @@ def test_without_opens_execution_at_the_open_is_refused() -> None:
         simulate([rebalance("2026-01-05", A=1.0)], panel, Costs(), Terms(execution="open"))
     with pytest.raises(UserError, match="noon"):
         Terms(execution="noon")
+
+
+def reasons(got: Backtest) -> dict[str, tuple[int, str]]:
+    assert not got.waits.duplicated(["symbol", "decided_on"]).any()
+    table = zip(got.waits["symbol"], got.waits["session"].dt.day, got.waits["reason"], strict=True)
+    return {symbol: (day, reason) for symbol, day, reason in table}
+
+
+def test_every_order_that_misses_its_first_session_says_why() -> None:
+    """New York is open all week; Tokyo is shut from 4 to 6 May 2026; X and Y name no exchange."""
+    days = pd.DatetimeIndex(["2026-05-01", "2026-05-05", "2026-05-06", "2026-05-07", "2026-05-08"])
+    gap = float("nan")
+    prices = {
+        "FINE": [10.0, 10.0, 10.0, 10.0, 10.0],
+        "HALTED": [10.0, gap, gap, 10.0, 10.0],
+        "LATE": [gap, gap, gap, 10.0, 10.0],
+        "GONE": [10.0, gap, gap, gap, gap],
+        "TOKYO": [10.0, gap, gap, 10.0, 10.0],
+        "X": [10.0, gap, 10.0, 10.0, 10.0],
+        "Y": [10.0, gap, gap, 10.0, 10.0],
+    }
+    close = pd.DataFrame(prices, index=pd.DatetimeIndex(days, name="session").as_unit("s")).sort_index(axis=1)
+    kept = close.ffill()
+    panel = PricePanel(kept, close.notna(), kept, kept * np.nan, "USD", days[-1].date())
+    mics = {each: "XNYS" for each in prices if each not in "XY"} | {"TOKYO": "XTKS"}
+    terms = Terms(mics=mics, recoveries={"GONE": (date(2026, 5, 5), None)})
+    every = dict.fromkeys(prices, 0.1)
+    first = simulate([rebalance("2026-05-01", **every)], panel, Costs(), terms)
+    assert reasons(first) == {
+        "HALTED": (5, "halted"),
+        "LATE": (5, "not listed"),
+        "GONE": (5, "delisted"),
+        "TOKYO": (5, "holiday"),
+        "X": (5, "holiday"),  # neither of the two traded that day
+        "Y": (5, "holiday"),
+    }
+    later = simulate([rebalance("2026-05-05", **every)], panel, Costs(), terms)
+    assert reasons(later) == {
+        "HALTED": (6, "halted"),
+        "LATE": (6, "not listed"),
+        "GONE": (6, "delisted"),
+        "TOKYO": (6, "holiday"),
+        "Y": (6, "halted"),  # X traded
+    }
+    # a decision that no session follows has missed none
+    assert simulate([rebalance("2026-05-08", **every)], panel, Costs(), terms).waits.empty
+
+
+def test_an_order_says_once_why_it_waits_and_a_wait_is_counted_per_decision() -> None:
+    panel = panel_of({"T": [1000.0, np.nan, 1300.0, 1690.0, 1690.0]})
+    kept = panel.close.ffill()
+    panel = replace(panel, prices=kept, close=kept)
+    schedule = [rebalance("2026-01-05", T=1.0), rebalance("2026-01-07", T=0.9)]
+    got = simulate(schedule, panel, Costs(), Terms(mics={"T": "XTKS"}))
+    assert got.waits.drop(columns="symbol").to_numpy().tolist() == [
+        [pd.Timestamp("2026-01-06"), date(2026, 1, 5), "halted"],  # then at its limit on the 7th
+        [pd.Timestamp("2026-01-08"), date(2026, 1, 7), "price limit"],
+    ]
+
+
+def test_a_name_without_a_known_open_is_not_called_halted() -> None:
+    panel = panel_of({"A": [10.0] * 5}, {"A": [10.0, np.nan, 10.0, 10.0, 10.0]})
+    got = simulate([rebalance("2026-01-05", A=1.0)], panel, Costs(), Terms(execution="open"))
+    assert reasons(got) == {"A": (6, "no open")}
+
+
+def test_a_decision_inside_the_band_has_no_order_that_could_wait() -> None:
+    close = pd.DataFrame({"A": [10.0] * 5, "B": [10.0, 10.0, 10.0, np.nan, 10.0]}, index=WEEK)
+    panel = PricePanel(close.ffill(), close.notna(), close.ffill(), close * np.nan, "USD", WEEK[-1].date())
+    schedule = [rebalance("2026-01-05", A=0.5, B=0.5), rebalance("2026-01-07", A=0.5, B=0.5)]
+    assert reasons(simulate(schedule, panel, Costs())) == {"B": (8, "halted")}
+    assert simulate(schedule, panel, Costs(), Terms(), Plan(band=0.05)).waits.empty
+
+
+@given(seed=st.integers(0, 10**6), tranches=st.integers(1, 2))
+@settings(max_examples=40, deadline=None)
+def test_whatever_fills_late_has_waited_and_whatever_waited_did_not_fill(seed: int, tranches: int) -> None:
+    """Told from the list of trades alone, which the reasons are not made from."""
+    rng = np.random.default_rng(seed)
+    index = pd.bdate_range("2026-01-05", periods=30, name="session").as_unit("s")
+    names = list("ABCDE")
+    close = pd.DataFrame(10 * np.exp(rng.normal(0, 0.02, (30, 5)).cumsum(axis=0)), index, names)
+    traded = pd.DataFrame(rng.random((30, 5)) < 0.7, index, names)
+    traded.iloc[0] = True
+    kept = close.where(traded).ffill()
+    panel = PricePanel(kept, traded, kept, kept * np.nan, "USD", index[-1].date())
+    decided = sorted(rng.choice(28, 6, replace=False).tolist())
+    weights = [dict(zip(names, rng.dirichlet(np.ones(5)) * 0.8, strict=True)) for _ in decided]
+    schedule = [rebalance(str(index[at].date()), **each) for at, each in zip(decided, weights, strict=True)]
+    plan = Plan(tranche_of=tuple(at % tranches for at in range(6))) if tranches > 1 else Plan()
+    got = simulate(schedule, panel, Costs(), Terms(), plan)
+    waited = {
+        (symbol, day): session
+        for symbol, day, session in got.waits[["symbol", "decided_on", "session"]].itertuples(index=False)
+    }
+    first = {each.decided_on: index[at + 1] for each, at in zip(schedule, decided, strict=True)}
+    expected = {
+        (symbol, each.decided_on)
+        for each in schedule
+        for symbol in names
+        if not traded.loc[first[each.decided_on], symbol]
+    }
+    short = {(symbol, day) for symbol, day in waited if traded.loc[waited[symbol, day], symbol]}
+    assert set(waited) - short == expected and set(got.waits["reason"]) <= {"holiday", "halted", "cash"}
+    for row in got.trades.itertuples():
+        late = row.session > first[row.decided_on]
+        assert not late or waited[row.symbol, row.decided_on] < row.session
 
 
 def test_tokyo_is_sized_before_new_york_has_closed_and_new_york_after_tokyo_has() -> None:

@@ -186,6 +186,56 @@ def test_backtest_reports_theme_and_benchmark(run: Run, sample: list[str]) -> No
     assert record["data"]["magnets"]["performance"]["maximum_drawdown"] > 0
 
 
+def test_the_tables_of_a_backtest_fit_a_terminal_and_are_in_json(
+    run: Run, sample: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    asked = [word for each in ("years", "months", "drawdowns", "rolling") for word in ("--table", each)]
+    ran = run("backtest", "magnets", *sample, *asked, "--attribution", "segment")
+    assert ran.code == 0 and max(map(len, ran.out.splitlines())) <= 80
+    assert re.search(r"orders that had to wait: .*\d+ for a holiday", ran.out)
+    heads = ("Year  magnets", "      Jan", "Peak ", "Year to ", "Segment .* Price", "Segment .* Allocation")
+    for head in heads:
+        assert re.search(rf"^{head}", ran.out, re.MULTILINE), head
+    record = json.loads(run("backtest", "magnets", *sample, "--json").out)["data"]["magnets"]
+    tables, comparisons = record["tables"], record["comparisons"]
+    assert set(tables["years"][0]) == {"year", "magnets", *comparisons}
+    total = np.prod([1 + each["magnets"] for each in tables["years"]]) - 1
+    assert total == pytest.approx(record["performance"]["total_return"])
+    months = [
+        value for row in tables["months"] for key, value in row.items() if key not in ("year", "return")
+    ]
+    assert np.prod([1 + each for each in months if each is not None]) - 1 == pytest.approx(total)
+    assert tables["drawdowns"][0]["depth"] == pytest.approx(record["performance"]["maximum_drawdown"])
+    assert tables["rolling"]["steps"][-1]["year_to"] == AS_OF
+    lead = total - comparisons["equal weight"]["performance"]["total_return"]
+    for by in ("segment", "country", "currency", "name"):
+        held = record["active"][by]
+        effects = [
+            each[kind] for each in held["effects"] for kind in ("allocation", "selection", "interaction")
+        ]
+        assert sum(effects) == pytest.approx(held["active"], abs=1e-10)
+        assert held["active"] == pytest.approx(lead, abs=1e-10)
+
+
+def test_where_a_year_does_not_fit_in_a_line_its_months_go_without_decimals(
+    run: Run, sample: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for width, decimals in ((80, True), (60, False)):
+        monkeypatch.setenv("COLUMNS", str(width))
+        ran = run("backtest", "magnets", *sample, "--years", 2, "--table", "months")
+        year = re.search(r"^2025 .*$", ran.out, re.MULTILINE)
+        assert year is not None and len(year[0].split()) == 14 and ("." in year[0]) == decimals
+        assert len(year[0]) <= width
+
+
+def test_every_table_and_grouping_that_does_not_exist_is_named_at_once(run: Run, sample: list[str]) -> None:
+    ran = run("backtest", "magnets", *sample, "--table", "yeers", "--attribution", "sector")
+    assert ran.code == 2 and not ran.out
+    assert "--table 'yeers' is unknown; did you mean 'years'?" in ran.err
+    assert "--attribution 'sector' is unknown" in ran.err
+
+
 def test_build_explains_where_the_risk_comes_from(run: Run, sample: list[str]) -> None:
     ran = run("build", "magnets", *sample, "--explain")
     assert ran.code == 0

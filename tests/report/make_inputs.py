@@ -253,7 +253,7 @@ def make_theme(universe: Universe, panel: PricePanel, key: str, seed: int, held:
         cash=pd.Series(dtype=float),
         list_trades=lambda: pd.DataFrame({"value": [1.0], "cost": [0.0015]}),
         turnover=pd.Series(dtype=float),
-        waits=pd.DataFrame(),
+        list_waits=lambda: pd.DataFrame(),
         payments=pd.DataFrame(),
         costs=Costs.flat(15),
         capital=1e6,

@@ -16,7 +16,8 @@ from screener.report.message import message_of
 from screener.report.model import WeeklyReport, assemble
 from screener.report.render import Forms, write_report
 from screener.report.summary import cells_of, folded, spark_text, summary_of
-from screener.report.workbook import SHEETS, workbook_of
+from screener.report.words import wording
+from screener.report.workbook import SHEETS, heading, kind_of, workbook_of
 from tests.report.make_inputs import FORMULA, in_japanese, make_inputs
 
 NAN = float("nan")
@@ -44,6 +45,20 @@ def test_the_workbook_has_numbers_as_numbers_and_no_formula(report: WeeklyReport
     week = report.tables["market"]["return_week"].dropna()
     numbers = {float(each) for each in re.findall(r'<c r="[A-Z]+\d+" s="\d+"><v>([^<]+)</v>', market)}
     assert set(week.round(12)) <= {round(each, 12) for each in numbers}
+
+
+def test_every_heading_of_a_sheet_is_in_the_language_of_the_report(report: WeeklyReport) -> None:
+    say = wording(report.language)
+    for key in ("years", "months", "drawdowns"):
+        for column in map(str, report.tables[key].columns):
+            assert heading(column, say).isascii() == (report.language == "en"), column
+
+
+def test_a_year_is_written_as_one_and_a_return_as_a_percentage(report: WeeklyReport) -> None:
+    kinds = {each: kind_of(str(each), report.tables["months"][each]) for each in report.tables["months"]}
+    assert kinds["year"] == "year" and {kinds[each] for each in ("jan", "dec", "return")} == {"fraction"}
+    table = report.tables["drawdowns"]
+    assert [kind_of(each, table[each]) for each in ("peak", "depth", "days")] == ["date", "fraction", "count"]
 
 
 def test_the_workbook_says_that_prices_are_synthetic(report: WeeklyReport) -> None:

@@ -23,6 +23,9 @@ FILES = {
     "screen.csv",
     "weights.csv",
     "performance.csv",
+    "years.csv",
+    "months.csv",
+    "drawdowns.csv",
     "wealth.csv",
     "data_quality.csv",
     "changes.csv",
@@ -40,7 +43,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
 
 
-def test_a_report_is_twelve_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
+def test_a_report_is_fifteen_files_and_nothing_beside_them(report: WeeklyReport, tmp_path: Path) -> None:
     folder = write_report(report, tmp_path / "2026-W28" / "universe")
     assert {each.name for each in folder.iterdir()} == FILES
     assert list(folder.parent.iterdir()) == [folder]
@@ -54,6 +57,22 @@ def test_every_table_reads_back(report: WeeklyReport, tmp_path: Path) -> None:
         assert set(table["prices"]) == (set() if file.name in NOTHING_YET else {"SYNTHETIC"}), file.name
     weights = pd.read_csv(folder / "weights.csv")
     assert weights.groupby("theme")["weight"].sum().tolist() == pytest.approx([1.0, 1.0], abs=1e-9)
+
+
+def test_years_months_and_drawdowns_are_those_of_the_record(report: WeeklyReport, tmp_path: Path) -> None:
+    folder = write_report(report, tmp_path / "out")
+    years, months, drawdowns, wealth = (
+        pd.read_csv(folder / f"{each}.csv") for each in ("years", "months", "drawdowns", "wealth")
+    )
+    for theme, record in wealth.groupby("theme"):
+        total = record["wealth"].iloc[-1] / record["wealth"].iloc[0]
+        own = years[(years["theme"] == theme) & (years["portfolio"] == theme)]
+        assert (1 + own["return"]).prod() == pytest.approx(total, abs=1e-9)
+        of_months = months[months["theme"] == theme]
+        assert of_months["return"].to_list() == pytest.approx(own["return"].to_list())
+        assert (1 + of_months.loc[:, "jan":"dec"]).prod(axis=None) == pytest.approx(total, abs=1e-9)  # type: ignore[misc]
+        deepest = (1 - record["wealth"] / record["wealth"].cummax()).max()
+        assert drawdowns.loc[drawdowns["theme"] == theme, "depth"].iloc[0] == pytest.approx(deepest)
 
 
 def test_writing_twice_leaves_the_same_bytes(report: WeeklyReport, tmp_path: Path) -> None:
