@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# byte-compiling once makes every later start several times faster where PYTHONDONTWRITEBYTECODE is set
-	@$(BIN)/python -m compileall -q $(VENV)/lib >/dev/null 2>&1 || true
+	@$(BIN)/python -m compileall -q $(VENV)/lib screener >/dev/null 2>&1 || true
 	@touch $(READY)
 
 weekly-sample: env   ## write this week's report from the embedded synthetic market

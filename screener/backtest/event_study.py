@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from screener.backtest.abnormal import Floats, Ints, StudySettings, measure, reactions
 from screener.backtest.event_tests import pool, two_sided
@@ -292,9 +292,9 @@ def _interval(caars: Floats, error: float, degrees: float) -> tuple[float, float
     own differences give: events of a kind do not all move prices alike.
     """
     e = len(caars)
-    half = float(stats.t.isf(0.025, degrees)) * error
+    half = -float(stdtrit(degrees, 0.025)) * error
     if e >= 3:
-        half = max(half, float(stats.t.isf(0.025, e - 1)) * float(caars.std(ddof=1)) / np.sqrt(e))
+        half = max(half, -float(stdtrit(e - 1, 0.025)) * float(caars.std(ddof=1)) / np.sqrt(e))
     return float(caars.mean()) - half, float(caars.mean()) + half
 
 

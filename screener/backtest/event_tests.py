@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from screener.backtest.abnormal import Abnormal, Bools, Floats, Ints, Window
 
@@ -181,7 +181,7 @@ def two_sided(t: Floats, degrees: Floats | Ints) -> Floats:
     """Return two-sided p-values of Student's t; NaN where a statistic is missing."""
     sound = np.isfinite(t) & (np.asarray(degrees) > 0)
     safe = np.where(sound, degrees, 1.0)
-    return np.where(sound, 2.0 * stats.t.sf(np.abs(np.where(sound, t, 0.0)), safe), np.nan)
+    return np.where(sound, 2.0 * stdtr(safe, -np.abs(np.where(sound, t, 0.0))), np.nan)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from screener.backtest.validity import optimal_block_length, stationary_bootstrap
 
@@ -89,7 +88,7 @@ def backtest_overfitting(returns: Floats, blocks: int = BLOCKS) -> Overfitting |
     rank = (future < there).sum(axis=1) + ((future == there).sum(axis=1) + 1) / 2
     logits = np.log(rank / (variants + 1 - rank))
     before, after = past[np.arange(len(best)), best], there[:, 0]
-    slope = float(stats.linregress(before, after).slope) if np.ptp(before) > 0 else float("nan")
+    slope = float(np.polyfit(before, after, 1)[0]) if np.ptp(before) > 0 else float("nan")
     return Overfitting(
         variants=variants,
         blocks=blocks,

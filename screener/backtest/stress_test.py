@@ -19,8 +19,7 @@ from screener.market.load import Market
 from screener.market.panel import PricePanel
 from screener.market.sessions import is_session
 from screener.risk.covariance import CovarianceSettings, estimate_panel_covariance
-from screener.risk.stress import Conditional, Replay, conditional_moves, stage_betas
-from screener.risk.stress import replay as replay_window
+from screener.risk.stress import Conditional, Replay, Window, conditional_moves, replay, stage_betas
 from screener.universe.model import Scenario, SupplyEvent, Universe
 
 STRESS = "stress_window"  # the use of an event whose window is replayed without being asked for
@@ -39,6 +38,17 @@ class StressAsk:
     weeks: int = 4  # horizon of the interval around shocks
     estimator: str = "ledoit_wolf"
     lookback_weeks: int = 104
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class EventWindow:
+    """The window of an event, whatever is held; fields as in WindowReplay."""
+
+    event: SupplyEvent
+    start: date
+    end: date
+    window: Window
+    benchmark: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -120,9 +130,14 @@ def everything_stressed(universe: Universe) -> StressAsk:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Measured:
-    """What a stress rests on whatever the portfolio: M betas to the stage's average, and each scenario's events."""
+    """What a stress rests on whatever the portfolio: M betas to the stage's average, windows, each scenario's events.
+
+    left_out: why a window is not replayed, by event.
+    """
 
     betas: pd.Series
+    windows: tuple[EventWindow, ...]
+    left_out: Mapping[str, str]
     studies: Mapping[str, EventStudy]
 
 
@@ -131,8 +146,10 @@ def measure(market: Market, ask: StressAsk) -> Measured:
     segments = {symbol: each.segment for symbol, each in market.universe.instruments.items()}
     columns = [each for each in market.panel.symbols if each in segments]
     betas = stage_betas(market.panel.prices[columns], segments) if ask.windows else pd.Series(dtype=float)
+    windows, left_out = _windows(market, ask.windows)
     scenarios = market.universe.scenarios
-    return Measured(betas, {each: _study(market, scenarios[each]) for each in ask.scenarios})
+    studies = {each: _study(market, scenarios[each]) for each in ask.scenarios}
+    return Measured(betas, windows, left_out, studies)
 
 
 def stress(
@@ -147,11 +164,16 @@ def stress(
     if not len(weights):
         raise UserError("the portfolio holds nothing but cash; there is nothing to stress")
     measured = measured or measure(market, ask)
-    replays, left_out = _replays(market, weights, ask.windows, measured.betas)
+    betas = measured.betas.reindex(list(weights.index))
     shocked = bool(ask.shocks or ask.factors)
     return StressReport(
-        replays=tuple(replays),
-        left_out=left_out,
+        replays=tuple(
+            WindowReplay(
+                each.event, each.start, each.end, replay(each.window, weights, betas), each.benchmark
+            )
+            for each in measured.windows
+        ),
+        left_out=measured.left_out,
         shock=_shock(market, weights, ask) if shocked else None,
         scenarios=tuple(
             _scenario(market, weights, market.universe.scenarios[each], measured.studies[each])
@@ -205,14 +227,12 @@ def stress_table(
     return pd.DataFrame(rows, columns=[*columns, "drawdown", "estimated_move", "note"])
 
 
-def _replays(
-    market: Market, weights: pd.Series, keys: tuple[str, ...], all_betas: pd.Series
-) -> tuple[list[WindowReplay], dict[str, str]]:
+def _windows(market: Market, keys: tuple[str, ...]) -> tuple[tuple[EventWindow, ...], dict[str, str]]:
+    """Return the windows of some events in the order of their days, and why others are left out."""
     events = {each.key: each for each in market.universe.events}
     segments = {symbol: each.segment for symbol, each in market.universe.instruments.items()}
     columns = [each for each in market.panel.symbols if each in segments]
     prices, sessions = market.panel.prices, market.panel.sessions
-    betas = all_betas.reindex(list(weights.index))
     found, left_out = [], {}
     for event in sorted((events[each] for each in dict.fromkeys(keys)), key=lambda each: each.day):
         start = int(sessions.searchsorted(pd.Timestamp(event.day))) - 1
@@ -229,16 +249,9 @@ def _replays(
         if market.benchmark is not None:
             levels = rows[market.benchmark].ffill()
             benchmark = float(levels.iloc[-1] / levels.iloc[0] - 1.0)
-        found.append(
-            WindowReplay(
-                event,
-                sessions[start].date(),
-                sessions[end].date(),
-                replay_window(rows[columns], weights, segments, betas),
-                benchmark,
-            )
-        )
-    return found, left_out
+        window = Window.of(rows[columns], segments)
+        found.append(EventWindow(event, sessions[start].date(), sessions[end].date(), window, benchmark))
+    return tuple(found), left_out
 
 
 def _factors(market: Market) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy.special import ndtri
 
 from screener.errors import ScreenerError
 from screener.market.returns import weekly_returns
@@ -43,79 +44,100 @@ class Replay:
     wealth: pd.DataFrame
 
 
-def replay(prices: pd.DataFrame, weights: pd.Series, segments: Mapping[str, str], betas: pd.Series) -> Replay:
+@dataclass(frozen=True, eq=False, slots=True)
+class Window:
+    """A window of the past, whatever is held. growth: T × M, prices over those of the first row, each name's last one
+    kept. listed: names with a price in the first row. averages: T, by stage, of the listed growths.
+    """
+
+    growth: pd.DataFrame
+    listed: frozenset[str]
+    averages: Mapping[str, Floats]
+    segments: Mapping[str, str]
+
+    @classmethod
+    def of(cls, prices: pd.DataFrame, segments: Mapping[str, str]) -> Window:
+        """Return the window of T × M prices, its first row the last before it. segments: of all M."""
+        growth = (prices / prices.iloc[0]).ffill()
+        first, levels = np.isfinite(prices.iloc[0].to_numpy(dtype=float)), growth.to_numpy(dtype=float)
+        stages = np.array([segments[str(each)] for each in growth.columns], dtype=object)
+        averages = {key: levels[:, first & (stages == key)].mean(axis=1) for key in {*stages[first]}}
+        return cls(growth, frozenset(map(str, growth.columns[first])), averages, segments)
+
+
+def replay(window: Window, weights: pd.Series, betas: pd.Series) -> Replay:
     """Replay a window on a portfolio.
 
-    prices: T × M over the window, its first row the last before it; columns hold at least some of the N names and
-    may hold others, which make up the averages of their stages. A name counts as listed when its first price is
-    known; after its last one it keeps it. weights: N, the rest to 1 is cash, which stays. betas: to the average of
-    the stage, NaN where unknown. Of a name not listed then the estimate is 1 + β · (the stage's average − 1) at each
-    row, not below 0; without a beta or a stage that traded it stays unknown, and is never made up.
+    A name counts as listed when its first price is known; after its last one it keeps it. weights: N, the rest to 1
+    is cash, which stays. betas: to the average of the stage, NaN where unknown. Of a name not listed then the estimate
+    is 1 + β · (the stage's average − 1) at each row, not below 0; without a beta or a stage that traded it stays
+    unknown, and is never made up.
     """
-    growth = (prices / prices.iloc[0]).ffill()
-    listed = [str(each) for each in growth.columns if np.isfinite(prices[each].iloc[0])]
-    averages = {
-        key: growth[[each for each in listed if segments[each] == key]].mean(axis=1)
-        for key in {segments[each] for each in listed}
-    }
-    paths: dict[str, pd.Series] = {}
+    growth, segments = window.growth, window.segments
+    paths = np.full((len(growth), len(weights)), np.nan)
     rows: dict[str, tuple[float, str, str, float, float]] = {}
-    for symbol, weight in zip(map(str, weights.index), weights.to_numpy(dtype=float), strict=True):
+    for place, (symbol, weight) in enumerate(zip(map(str, weights.index), weights.tolist(), strict=True)):
         key, beta = segments[symbol], float(betas.get(symbol, np.nan))
-        if symbol in listed:
-            paths[symbol], basis, beta = growth[symbol], PRICED, float("nan")
-        elif key in averages and np.isfinite(beta):
-            paths[symbol], basis = (1.0 + beta * (averages[key] - 1.0)).clip(lower=0.0), ESTIMATED
+        if symbol in window.listed:
+            paths[:, place], basis, beta = growth[symbol].to_numpy(), PRICED, float("nan")
+        elif key in window.averages and np.isfinite(beta):
+            paths[:, place], basis = np.maximum(1.0 + beta * (window.averages[key] - 1.0), 0.0), ESTIMATED
         else:
             basis, beta = UNKNOWN, float("nan")
-        move = float(paths[symbol].iloc[-1]) - 1.0 if symbol in paths else float("nan")
-        rows[symbol] = (float(weight), key, basis, beta, move)
+        rows[symbol] = (float(weight), key, basis, beta, float(paths[-1, place]) - 1.0)
     names = pd.DataFrame.from_dict(
         rows, orient="index", columns=["weight", "segment", "basis", "beta", "move"]
     )
-    held = pd.DataFrame(paths, index=growth.index)
+    held, basis_of = weights.to_numpy(dtype=float), np.array([each[2] for each in rows.values()])
+    invested = float(held.sum())
+    covered, known = basis_of == PRICED, basis_of != UNKNOWN
     wealth = pd.DataFrame(
-        {
-            "covered": _wealth(held, names, (PRICED,)),
-            "with_estimates": _wealth(held, names, (PRICED, ESTIMATED)),
-        }
+        {"covered": _wealth(paths, held, covered), "with_estimates": _wealth(paths, held, known)},
+        index=growth.index,
     )
-    invested = float(weights.sum())
-    share = names["weight"].groupby(names["basis"]).sum() / invested
     ends, falls = wealth.iloc[-1] - 1.0, (wealth / wealth.cummax() - 1.0).min()
     return Replay(
         names=names,
-        covered=float(share.get(PRICED, 0.0)),
-        estimated=float(share.get(ESTIMATED, 0.0)),
+        covered=float(held[covered].sum()) / invested,
+        estimated=float(held[known & ~covered].sum()) / invested,
         move=float(ends["covered"]),
         drawdown=float(falls["covered"]),
         estimated_move=float(ends["with_estimates"]),
         estimated_drawdown=float(falls["with_estimates"]),
-        segments=_by_segment(names),
+        segments=_by_segment(rows),
         wealth=wealth,
     )
 
 
-def _wealth(paths: pd.DataFrame, names: pd.DataFrame, bases: tuple[str, ...]) -> pd.Series:
-    """Return the wealth of the names of some bases, scaled to all that is invested, and of the cash beside it."""
-    chosen = names[names["basis"].isin(bases)]
-    invested, known = float(names["weight"].sum()), float(chosen["weight"].sum())
+def _wealth(paths: Floats, weights: Floats, chosen: npt.NDArray[np.bool_]) -> Floats:
+    """Return the wealth of some names, scaled to all that is invested, and of the cash beside it."""
+    invested, known = float(weights.sum()), float(weights[chosen].sum())
     if not known > 0:
-        return pd.Series(np.nan, index=paths.index)
-    return 1.0 - invested + paths[list(chosen.index)] @ (chosen["weight"] * (invested / known))
+        return np.full(len(paths), np.nan)
+    return np.asarray(1.0 - invested + paths[:, chosen] @ (weights[chosen] * (invested / known)))
 
 
-def _by_segment(names: pd.DataFrame) -> pd.DataFrame:
-    known = names[names["basis"] != UNKNOWN]
-    scale = float(names["weight"].sum()) / float(known["weight"].sum()) if len(known) else float("nan")
-    table = pd.DataFrame({"weight": names.groupby("segment", sort=False)["weight"].sum()})
-    priced = names["weight"].where(names["basis"] == PRICED, 0.0).groupby(names["segment"]).sum()
-    table["covered"] = priced.reindex(table.index) / table["weight"]
-    moved = (known["weight"] * known["move"]).groupby(known["segment"]).sum()
-    weight = known.groupby("segment")["weight"].sum()
-    table["move"] = (moved / weight).reindex(table.index)
-    table["contribution"] = (moved * scale).reindex(table.index)
-    return table
+def _by_segment(rows: Mapping[str, tuple[float, str, str, float, float]]) -> pd.DataFrame:
+    """Return weight, covered share, move and contribution of each stage held."""
+    invested = sum(weight for weight, *_ in rows.values())
+    known = sum(weight for weight, _, basis, _, _ in rows.values() if basis != UNKNOWN)
+    scale = invested / known if known > 0 else float("nan")
+    table = {}
+    for key in dict.fromkeys(stage for _, stage, *_ in rows.values()):
+        own = [each for each in rows.values() if each[1] == key]
+        weight = sum(each[0] for each in own)
+        told = [each for each in own if each[2] != UNKNOWN]
+        moved = sum(each[0] * each[4] for each in told) if told else float("nan")
+        covered = sum(each[0] for each in own if each[2] == PRICED) / weight
+        table[key] = (
+            weight,
+            covered,
+            moved / sum(each[0] for each in told) if told else moved,
+            moved * scale,
+        )
+    return pd.DataFrame.from_dict(
+        table, orient="index", columns=["weight", "covered", "move", "contribution"]
+    )
 
 
 def stage_betas(prices: pd.DataFrame, segments: Mapping[str, str], weeks: int = 104) -> pd.Series:
@@ -175,7 +197,7 @@ def conditional_moves(
     expected = gain @ sizes.loc[shocked.columns].to_numpy(dtype=float)
     left = (sigma - gain @ toward.T) * years
     held = weights.reindex(covariance.index).fillna(0.0).to_numpy(dtype=float)
-    z = float(stats.norm.isf((1.0 - level) / 2.0))
+    z = -float(ndtri((1.0 - level) / 2.0))
     half = z * np.sqrt(np.maximum(np.diag(left), 0.0))
     middle, spread = float(held @ expected), z * float(np.sqrt(max(held @ left @ held, 0.0)))
     table = {"expected": expected, "low": np.maximum(expected - half, -1.0), "high": expected + half}

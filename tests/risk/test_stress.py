@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from screener.errors import ScreenerError
-from screener.risk.stress import conditional_moves, replay, stage_betas
+from screener.risk.stress import Window, conditional_moves, replay, stage_betas
 
 NAN = float("nan")
 DAYS = pd.to_datetime(["2022-01-03", "2022-01-04", "2022-01-05", "2022-01-06"])
@@ -31,7 +31,7 @@ BETAS = pd.Series({"A": 1.0, "C": 1.0, "D": 0.5, "E": 1.0, "F": 2.0})
 
 
 def test_a_replay_of_names_that_were_listed_is_the_sum_worked_by_hand() -> None:
-    found = replay(PRICES, WEIGHTS, SEGMENTS, BETAS)
+    found = replay(Window.of(PRICES, SEGMENTS), WEIGHTS, BETAS)
     # 0.5 of 0.9 is covered, scaled to 0.9: A 0.54, C 0.36, and 0.1 cash
     assert found.covered == pytest.approx(5 / 9)
     assert found.wealth["covered"].tolist() == pytest.approx(
@@ -42,7 +42,7 @@ def test_a_replay_of_names_that_were_listed_is_the_sum_worked_by_hand() -> None:
 
 
 def test_names_that_came_later_are_estimated_from_their_stage_or_stay_unknown() -> None:
-    found = replay(PRICES, WEIGHTS, SEGMENTS, BETAS)
+    found = replay(Window.of(PRICES, SEGMENTS), WEIGHTS, BETAS)
     assert found.names["basis"].to_dict() == {
         "A": "prices",
         "C": "prices",
@@ -64,13 +64,13 @@ def test_names_that_came_later_are_estimated_from_their_stage_or_stay_unknown() 
 
 
 def test_without_a_listed_name_nothing_is_made_up() -> None:
-    found = replay(PRICES[["D", "E"]], pd.Series({"D": 0.5, "E": 0.5}), SEGMENTS, BETAS)
+    found = replay(Window.of(PRICES[["D", "E"]], SEGMENTS), pd.Series({"D": 0.5, "E": 0.5}), BETAS)
     assert (found.covered, found.estimated) == (0.0, 0.0)
     assert np.isnan([found.move, found.drawdown, found.estimated_move]).all()
 
 
 def test_an_estimate_does_not_lose_more_than_everything() -> None:
-    found = replay(PRICES, pd.Series({"F": 1.0}), SEGMENTS, pd.Series({"F": 9.0}))
+    found = replay(Window.of(PRICES, SEGMENTS), pd.Series({"F": 1.0}), pd.Series({"F": 9.0}))
     assert found.names.loc["F", "move"] == -1.0
 
 
