@@ -9,6 +9,7 @@ from screener.portfolio.region import Names, Region
 from screener.portfolio.risk_budget import (
     budgeted,
     constrained_risk,
+    equal_risk,
     missed_shares,
     parse_budgets,
     shares_of,
@@ -139,3 +140,15 @@ def test_budgets_of_absent_groups_go_to_the_others_in_proportion() -> None:
         parse_budgets(["segment g0 = 30%", "segment g1 = 30%", "segment g9 = 40%"]), names_of(4, 2)
     )
     assert shares["segment"].tolist() == [0.5, 0.5, 0.5, 0.5]
+
+
+@settings(max_examples=15, deadline=None)
+@given(names=st.integers(40, 160), seed=st.integers(0, 10**6), uneven=st.booleans())
+def test_many_names_carry_their_budgets_too(names: int, seed: int, uneven: bool) -> None:
+    """Also above the number of names up to which the equations are solved by their factors."""
+    sigma = covariance_of(names, seed)
+    budget = np.random.default_rng(seed).uniform(0.2, 3.0, names) if uneven else np.ones(names)
+    budget = budget / budget.sum()
+    weights = equal_risk(sigma, budget)
+    assert (weights > 0).all() and weights.sum() == pytest.approx(1.0, abs=1e-12)
+    np.testing.assert_allclose(risk_of(sigma, weights), budget, rtol=1e-9)
