@@ -115,7 +115,8 @@ class _Run:
         self.fills: list[Fill] = []
         self.missed: list[Missed] = []
         self.states = [(0, self.shares.copy(), self.cash.copy())]
-        self.changed = False
+        self.changed, self.waiting = False, False  # since the last event; whether any order is pending
+        self.banded = bool((self.band > 0).any())
 
     def all(self) -> Account:
         tape = self.tape
@@ -131,7 +132,7 @@ class _Run:
                 self._corporate_actions(row)
             if row in exits:
                 self._leave(row)
-            if row > 0 and self.pending.any():
+            if row > 0 and self.waiting:
                 self._trade(row)
             if self.changed:
                 self.states.append((row, self.shares.copy(), self.cash.copy()))
@@ -165,7 +166,7 @@ class _Run:
 
     def _decide(self, row: int) -> None:
         variants, targets, decisions = self.decided[row]
-        if (self.band[variants] > 0).any():
+        if self.banded:
             worth = self.shares[variants] * self.tape.price[row]
             wealth = self.cash[variants] + _total(worth)
             away = np.abs(worth / np.where(wealth > 0, wealth, 1.0)[:, None] - targets).max(axis=1)
@@ -176,12 +177,14 @@ class _Run:
         self.acted[decisions, variants] = True
         # a name that is neither held nor wanted has nothing to trade
         self.pending[variants] = (targets != 0) | (self.shares[variants] != 0)
+        self.waiting = True
 
     def _next_trade(self, row: int) -> int:
-        if row + 1 >= self.tape.rows:
+        if row + 1 >= self.tape.rows or not self.waiting:
             return self.tape.rows
         rows = self.tape.next_fill[row + 1, self.pending.any(axis=0)]
-        return int(rows.min()) if len(rows) else self.tape.rows
+        self.waiting = len(rows) > 0
+        return int(rows.min()) if self.waiting else self.tape.rows
 
     def _trade(self, row: int) -> None:
         """Fill what can trade in this session, exchange after exchange, each on prices known by then."""
@@ -194,6 +197,7 @@ class _Run:
                 mark[group] = self.tape.price[row, group]
             if mask.any():
                 self._fill(row, group, mask, mark)
+        self.waiting = bool(self.pending.any())
 
     def _before(self, row: int) -> Floats:
         """Return the prices of the session before, on the footing of this one: after its splits and dividends."""
@@ -318,7 +322,7 @@ def _changes(wealth: Floats, target: Floats, current: Floats, terms: _Terms) -> 
         unpaid = excess > 1e-15 * wealth
         if not unpaid.any():
             break
-        slope = 1.0 + _total(target * np.where(bought, rate, -rate))
+        slope = 1.0 + _total(target * np.copysign(rate, change))
         # a variant that is done stays as it is, so that it never depends on what it is run beside
         after = np.where(unpaid, after - excess / slope, after)
     return change, cost
