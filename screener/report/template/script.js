@@ -38,8 +38,9 @@
       const stage = body.querySelector(".g");
       if (stage) all("tr", body).forEach((row) => (row.dataset.stage = stage.cells[0].textContent));
     });
+    const drawn = new Set(all("tbody svg", table).map((each) => each.parentNode.cellIndex));
     all("thead th", table).forEach((head, column) => {
-      if (all("tbody svg", table).some((drawn) => drawn.parentNode.cellIndex === column)) return;
+      if (drawn.has(column)) return;
       // not a <button>: a heading that repeats on every printed page loses those
       const button = make("span", { role: "button", tabIndex: 0, textContent: head.textContent, title: head.title || table.dataset.sort });
       head.replaceChildren(button);
@@ -122,11 +123,16 @@
     const weekOf = (index) => new Date(Math.min(+new Date(first) + index * WEEK, +new Date(last))).toISOString().slice(0, 10).replace(/-/g, said.dash || "-");
     const axis = axisOf(+low, +high, "logscale" in figure.dataset);
     const paths = all("svg svg path", plot);
-    const lines = paths.map((path) => decode(path.getAttribute("d"), axis, 500).map(([x, v]) => [Math.round(x * span), v]));
-    const depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false), 160);
-    let from = 0, log = axis.log, shown = [], scale = axis;
+    let from = 0, log = axis.log, scale = axis, lines, depths, shown;
+    // read when a chart is first touched: a page of ten charts is ready sooner
+    const load = () => {
+      if (lines) return;
+      shown = lines = paths.map((path) => decode(path.getAttribute("d"), axis, 500).map(([x, v]) => [Math.round(x * span), v]));
+      depths = decode(fall.querySelector("path").getAttribute("d").split("L")[0], axisOf(+fall.dataset.low, 0, false), 160);
+    };
 
     const draw = () => {
+      load();
       shown = lines.map((line) => {
         const kept = line.filter(([index]) => index >= from);
         return kept.map(([index, v]) => [index, from && kept.length ? (100 * v) / kept[0][1] : v]);
@@ -192,6 +198,7 @@
     plot.after(readout);
     let index = span;
     const read = (wanted) => {
+      load();
       index = Math.max(from, Math.min(span, wanted));
       const x = ((index - from) / (span - from)) * 100 + "%";
       Object.entries({ x1: x, x2: x, visibility: "visible" }).forEach(([name, each]) => cross.setAttribute(name, each));
@@ -211,6 +218,5 @@
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (step) { event.preventDefault(); read(index + step); }
     };
-    shown = lines;
   });
 })();
