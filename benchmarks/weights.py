@@ -263,7 +263,7 @@ def main() -> None:
         if names == 20:
             run(real_returns(), "skfolio's 20 real names", asked.sample, asked.only)
         else:
-            rows = WINDOW + STEP * (40 if names <= 500 else 8)
+            rows = WINDOW + STEP * (40 if names <= 500 else 103)  # two years of weekly rebalances
             run(
                 simulated_returns(names, rows),
                 "simulated",

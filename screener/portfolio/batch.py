@@ -174,7 +174,10 @@ def _hierarchical(matrix: Floats) -> Floats:
     if matrix.shape[1] == 1:
         return np.ones(matrix.shape[:2])
     order = leaf_orders(matrix)
-    ordered = matrix[np.arange(len(matrix))[:, None, None], order[:, :, None], order[:, None, :]]
+    if matrix.shape[1] > STACKED:  # rows, then columns: a third of the time of one look-up a pair
+        ordered = np.array([a.take(b, axis=0).take(b, axis=1) for a, b in zip(matrix, order, strict=True)])
+    else:
+        ordered = matrix[np.arange(len(matrix))[:, None, None], order[:, :, None], order[:, None, :]]
     weights = np.empty(order.shape)
     np.put_along_axis(weights, order, bisect(ordered), axis=1)
     return weights

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from screener.errors import UserError
 from screener.portfolio.batch_sums import MOST_NAMES, sample_of, sample_sums, shrinkage_sums, shrinkage_terms
+from screener.risk.quotes import keep_freed_memory
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -122,6 +123,7 @@ def covariances(windows: Windows, shrink: bool = False) -> Iterator[tuple[slice,
     shrink: Ledoit & Wolf (2004, "Honey", appendix B), else the sample. A name that does not take part has
     variance 1 and covariances 0, so that it disturbs nobody.
     """
+    keep_freed_memory()
     length, n = windows.length, windows.returns.shape[1]
     size = max(1, CHUNK // (length * n + n * n))
     known = np.isfinite(windows.returns)
@@ -183,12 +185,14 @@ def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
     """Return the covariances of b × w × n returns without gaps; only one product is a matrix product."""
     rows = values.shape[1]
     z = values - values.mean(axis=1, keepdims=True)
-    products = z.transpose(0, 2, 1) @ z / rows
+    products = z.transpose(0, 2, 1) @ z
+    products /= rows
+    spread = values.max(axis=1) > values.min(axis=1)
+    if not shrink or products.shape[1] == 1:
+        products *= rows / (rows - 1.0)
+        return products, spread
     s = products * (rows / (rows - 1.0))
     variance = np.diagonal(s, axis1=1, axis2=2)
-    spread = values.max(axis=1) > values.min(axis=1)
-    if not shrink or s.shape[1] == 1:
-        return s, spread
     variance = np.where(spread, variance, 1.0)
     deviation = np.sqrt(variance)
     squares = z**2

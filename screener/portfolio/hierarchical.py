@@ -12,6 +12,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 STACKED = 64  # names; above, SciPy's own linkage is faster than ours on arrays
+LONG = 64  # names of a run; shorter ones are copied out and summed together
 
 
 def hierarchical_weights(covariance: Floats) -> Floats:
@@ -33,15 +34,15 @@ def leaf_orders(covariance: Floats) -> Indices:
     """
     count, n = covariance.shape[:2]
     deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
+    scale = deviation[:, :, None] * deviation[:, None, :]
+    correlation = np.divide(covariance, scale, out=scale)
     if n > STACKED:
-        from scipy.cluster.hierarchy import linkage
+        from scipy.cluster.hierarchy import leaves_list, linkage
         from scipy.spatial.distance import squareform
 
-        pairs = [_distance(squareform(each, checks=False)) for each in correlation]
-        links = np.array([linkage(each, "single")[:, :2] for each in pairs]).astype(np.intp)
-    else:
-        links = _links(_distance(correlation))
+        pairs = (_distance(squareform(each, checks=False)) for each in correlation)
+        return np.array([leaves_list(linkage(each, "single")) for each in pairs], dtype=np.intp)
+    links = _links(_distance(correlation))
     sizes = np.ones((count, 2 * n - 1), dtype=np.intp)
     trees = np.arange(count)
     for step in range(n - 1):
@@ -96,25 +97,40 @@ def _links(distance: Floats) -> Indices:
 def bisect(ordered: Floats) -> Floats:
     """Return B × N weights of B covariances whose rows are in leaf order (B × N × N).
 
-    Every run is split for all covariances at once; the variance of a run's inverse-variance portfolio is
+    All runs of a level are split at once, for all covariances; the variance of a run's inverse-variance portfolio is
     u'Σu / (Σu)² with u = 1/σ².
     """
     count, n = ordered.shape[:2]
     inverse = 1.0 / np.diagonal(ordered, axis1=1, axis2=2)
-    scaled = ordered * inverse[:, :, None] * inverse[:, None, :]
+    scaled = ordered * inverse[:, :, None]
+    scaled *= inverse[:, None, :]
     weights = np.ones((count, n))
-    spans = [(0, n)]
-    while spans:
-        halves = []
-        for start, end in spans:
-            middle = start + (end - start) // 2
-            left, right = (
-                scaled[:, a:b, a:b].sum(axis=(1, 2)) / inverse[:, a:b].sum(axis=1) ** 2
-                for a, b in ((start, middle), (middle, end))
-            )
-            share = 1.0 - left / (left + right)
-            weights[:, start:middle] *= share[:, None]
-            weights[:, middle:end] *= (1.0 - share)[:, None]
-            halves += [(a, b) for a, b in ((start, middle), (middle, end)) if b - a > 1]
-        spans = halves
+    starts, ends = np.array([0]), np.array([n])
+    while len(starts):
+        middles = starts + (ends - starts) // 2
+        left, right = _variances(scaled, inverse, starts, middles), _variances(scaled, inverse, middles, ends)
+        share = 1.0 - left / (left + right)
+        shares = np.stack([share, 1.0 - share], axis=2).reshape(count, -1)
+        edges = np.stack([starts, middles], axis=1).ravel()
+        lengths = np.stack([middles - starts, ends - middles], axis=1).ravel()
+        places = np.repeat(edges - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+        weights[:, places] *= np.repeat(shares, lengths, axis=1)
+        split = lengths > 1
+        starts, ends = edges[split], (edges + lengths)[split]
     return weights
+
+
+def _variances(scaled: Floats, inverse: Floats, starts: Indices, ends: Indices) -> Floats:
+    """Return B × K variances of the inverse-variance portfolios of K runs. At a level there are two lengths at most."""
+    result = np.empty((len(scaled), len(starts)))
+    for length in np.unique(ends - starts):
+        which = np.flatnonzero(ends - starts == length)
+        if length > LONG:
+            for each in which:
+                run = slice(starts[each], ends[each])
+                result[:, each] = scaled[:, run, run].sum(axis=(1, 2)) / inverse[:, run].sum(axis=1) ** 2
+            continue
+        places = starts[which, None] + np.arange(length)
+        blocks = scaled[:, places[:, :, None], places[:, None, :]]
+        result[:, which] = blocks.sum(axis=(2, 3)) / inverse[:, places].sum(axis=2) ** 2
+    return result

@@ -60,7 +60,7 @@ class PriceHistory:
     @staticmethod
     def of(panel: PricePanel, markets: Mapping[str, str], start: int = 0) -> PriceHistory:
         """Lay out names (symbol → MIC) of a panel from a row on. Raises ScreenerError naming what is missing."""
-        _keep_freed_memory()
+        keep_freed_memory()
         position = {str(symbol): number for number, symbol in enumerate(panel.symbols)}
         if not markets:
             raise ScreenerError("a covariance needs at least one name; none was given")
@@ -173,14 +173,14 @@ def first_row(panel: PricePanel, weeks: int, end: int | None = None) -> int:
     return max(int(sessions.searchsorted(sessions[-1] - pd.Timedelta(weeks=weeks), side="right")) - 1, 0)
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Let what an estimate frees stay with the process, for the next estimate.
 
     glibc hands larger arrays back to the system, which zeroes them page by page when they are asked for again (750
     page faults an estimate of 50 names, a quarter of its time). Freeing one array of nearly 32 MB, never touched,
     raises the size from which it does so (mallopt(3), M_MMAP_THRESHOLD).
     """
-    np.empty(3_900_000)
+    np.empty(4_190_000)
 
 
 def _clocks(calendars: Mapping[str, None], sessions: pd.DatetimeIndex) -> dict[str, Floats]:
