@@ -41,6 +41,7 @@ from screener.universe.model import Instrument, Rule, Theme  # noqa: E402
 METHODS = ("inverse_volatility", "equal_risk_contribution")
 SETTINGS = BuildSettings(estimator="sample", lookback_weeks=52)
 BPS = 10.0
+GROWTH = "<!-- growth, written by backtest.py --only growth -->"
 
 
 def panel_of(prices: pd.DataFrame) -> PricePanel:
@@ -177,14 +178,19 @@ def large() -> None:
 
 
 def growth() -> None:
-    print("growth, equal risk contribution, weekly: seconds of a whole backtest")
-    print(f"{'names':>8}" + "".join(f"{years:>9} y" for years in (5, 10, 20)))
+    """Time growing numbers of names and years, and put the table into README.md beside this file."""
+    years = (5, 10, 20)
+    lines = ["| names | " + " | ".join(f"{each} years" for each in years) + " |", "| --: " * 4 + "|"]
     for names in (10, 50, 200, 500):
         row = [
-            spent(lambda n=names, y=years: run_ours(panel_of(simulated(n, y)), METHODS[1]))
-            for years in (5, 10, 20)
+            spent(lambda n=names, y=each: run_ours(panel_of(simulated(n, y)), METHODS[1])) for each in years
         ]
-        print(f"{names:>8}" + "".join(f"{each:>11.2f}" for each in row))
+        lines.append(f"| {names} | " + " | ".join(f"{each:.2f} s" for each in row) + " |")
+    print("growth, equal risk contribution, weekly, of a whole backtest", *lines, sep="\n")
+    readme = Path(__file__).with_name("README.md")
+    text = readme.read_text(encoding="utf-8")
+    start, end = text.index(GROWTH) + len(GROWTH), text.index("<!-- end of growth -->")
+    readme.write_text(text[:start] + "\n" + "\n".join(lines) + "\n" + text[end:], encoding="utf-8")
 
 
 if __name__ == "__main__":
