@@ -246,8 +246,12 @@ def _print_words(each: ThemeResult) -> None:
         said = ", ".join(f"{count:,} {WAITED.get(str(why), why)}" for why, count in counts.items())
         _say_wrapped(f"orders that had to wait: {said}")
     if each.capacity is not None:
-        most = f"{each.capacity:,.3g}" if math.isfinite(each.capacity) else "over 100,000,000,000"
-        say(f"  capacity {most}: there market impact has eaten half of the lead over {each.benchmark}")
+        most = (
+            f"{float(f'{each.capacity:.2g}'):,.0f}"
+            if math.isfinite(each.capacity)
+            else "over 100,000,000,000"
+        )
+        _say_wrapped(f"capacity {most}: there market impact has eaten half of the lead over {each.benchmark}")
     _say_wrapped(str(each.survivorship))
     if each.validity is not None:
         _print_validity(each, each.validity)
