@@ -38,6 +38,7 @@ from screener.backtest.sweep_grid import read_grid
 from screener.backtest.theme import BacktestSettings, ThemeResult
 from screener.backtest.theme_honesty import HonestySettings, audit_theme
 from screener.errors import unknown
+from screener.market.earnings import EarningsDates
 from screener.market.fundamentals import Stated, load_fundamentals
 from screener.market.load import (
     Market,
@@ -72,6 +73,7 @@ from screener.universe.model import Universe, theme_named
 __all__ = [
     "BacktestSettings",
     "BuildSettings",
+    "EarningsDates",
     "EventStudy",
     "Forms",
     "HonestySettings",

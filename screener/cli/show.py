@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from screener.api import Market, Progress, Stated
+    from screener.api import EarningsDates, Market, Progress, Stated
     from screener.market.refresh import SymbolOutcome
 
 PARTIAL = 3
@@ -164,7 +164,7 @@ def print_banner(market: Market) -> None:
         say("SYNTHETIC PRICES: made by the sample source, not market data")
 
 
-def finish(market: Market, *, quietly: bool = False, stated: Stated | None = None) -> None:
+def finish(market: Market, *, quietly: bool = False, stated: Stated | EarningsDates | None = None) -> None:
     """Name what was missing and end with exit code 3, or return when nothing was; `stated` names its own failures."""
     problems = market.problems
     if not problems and (stated is None or not stated.failures):

@@ -10,10 +10,10 @@ import typer
 from screener.cli.backtest import CostOption, RebalanceOption, YearsOption
 from screener.cli.notify import NotifyOption, notifier
 from screener.cli.options import JsonOption, with_request
-from screener.cli.show import PARTIAL, finish, print_json, progress, say
+from screener.cli.show import PARTIAL, finish, print_json, progress, say, tell
 
 if TYPE_CHECKING:
-    from screener.api import Request, WeeklyOutcome
+    from screener.api import EarningsDates, Request, WeeklyOutcome
 
 
 @with_request
@@ -28,6 +28,9 @@ def weekly(
     lang: Annotated[str, typer.Option("--lang", envvar="SCREENER_LANG", help="Language: en or ja.")] = "en",
     pdf: Annotated[bool, typer.Option("--pdf", help="Also report.pdf, by Chromium, Chrome or Edge.")] = False,
     eml: Annotated[bool, typer.Option("--eml", help="Also report.eml, a draft; nothing is sent.")] = False,
+    earnings: Annotated[
+        bool, typer.Option("--earnings", help="Ask Yahoo for earnings dates, a request a name.")
+    ] = False,
     notify_cmd: NotifyOption = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -42,18 +45,30 @@ def weekly(
 
     tell_of = notifier(notify_cmd)
     with tell_of.failures(), progress("prices") as show:
-        forms = Forms(lang, pdf, eml)
+        forms = Forms(lang, pdf, eml, earnings)
         outcome = run(
-            request, output, BacktestSettings(rebalance, cost_bps, years), progress=show, forms=forms
+            request,
+            output,
+            BacktestSettings(rebalance, cost_bps, years),
+            progress=show,
+            forms=forms,
         )
-    problems = outcome.market.problems
+    asked = outcome.inputs.earnings
+    problems = [*outcome.market.problems, *_unanswered(asked)]
     summary = summary_of(outcome.report) + "".join(f"{each}\n" for each in problems)
     tell_of.run(summary, PARTIAL if problems else 0, str((outcome.folder / "report.html").absolute()))
     if as_json:
         print_json("weekly", outcome.market, {"folder": str(outcome.folder)})
     else:
         _print(outcome)
-    finish(outcome.market, quietly=as_json)
+    for line in _unanswered(asked):
+        tell(line)
+    finish(outcome.market, quietly=as_json, stated=outcome.inputs.earnings)
+
+
+def _unanswered(asked: EarningsDates | None) -> list[str]:
+    failures = {} if asked is None else asked.failures
+    return [f"{symbol}: no earnings date, {why}" for symbol, why in failures.items()]
 
 
 def _print(outcome: WeeklyOutcome) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from screener.backtest.theme import ThemeResult
+from screener.market.earnings import EarningsDates
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.report.blocks import Section
@@ -57,6 +58,7 @@ class WeeklyInputs:
     themes: tuple[ThemeResult, ...]
     warnings: tuple[str, ...]
     language: str = "en"
+    earnings: EarningsDates | None = None  # None: not asked for
     stress: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # theme → a row a shock, of stress_table
     changes: Changes | None = None  # since the last report of this universe; None: there is none
     passed_over: tuple[PassedOver, ...] = ()  # newer reports that nothing can be compared with

@@ -18,6 +18,7 @@ from screener.backtest.ledger import read_ledger, trials_hash
 from screener.backtest.theme import BacktestSettings
 from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError
+from screener.market.earnings import EarningsDates
 from screener.market.load import Request, Stored, default_store
 from screener.market.recall import findings_written, fingerprint_of
 from screener.market.refresh import SymbolOutcome
@@ -60,6 +61,7 @@ class RunInputs:
     universe: Universe
     stored: Stored
     known_at: datetime
+    earnings: EarningsDates | None = None  # as stated when the run was made
 
 
 def provenance_of(run: RunInputs, *, synthetic: bool) -> dict[str, object]:
@@ -91,6 +93,7 @@ def provenance_of(run: RunInputs, *, synthetic: bool) -> dict[str, object]:
             for each in stored.verdicts
         ],
         "vendor_findings": findings_written(stored.found),
+        "earnings": None if run.earnings is None else asdict(run.earnings),
         "trials": _trials(run, synthetic),
         "libraries": {"python": platform.python_version(), **{each: _version(each) for each in LIBRARIES}},
         "program": {"version": _version("screener"), "sha256": program_hash()},
@@ -129,6 +132,16 @@ def request_read(written: Values) -> Request:
         known_at=None if known is None else datetime.fromisoformat(known),
         offline=True,
     )
+
+
+def earnings_read(written: Values | None) -> EarningsDates | None:
+    """Return the earnings dates of a run; nobody else keeps what was stated then."""
+    if written is None:
+        return None
+    dates = {
+        symbol: tuple(date.fromisoformat(each) for each in days) for symbol, days in written["dates"].items()
+    }
+    return EarningsDates(dates, dict(written["failures"]))
 
 
 def recipe_read(written: Values, ledger: Path, until: datetime) -> Recipe:

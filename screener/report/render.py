@@ -88,11 +88,15 @@ def run_json(report: WeeklyReport) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """In which language a report is written, and what is made of it beside page, Markdown, tables and workbook."""
+    """In which language a report is written, and what is made of it beside page, Markdown, tables and workbook.
+
+    earnings: whether the source is asked for earnings dates.
+    """
 
     language: str = "en"
     pdf: bool = False
     eml: bool = False
+    earnings: bool = False
 
     def check(self) -> None:
         """Raise UserError for a language that is not known, or for a PDF where there is no browser."""

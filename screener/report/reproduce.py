@@ -17,7 +17,7 @@ from screener.errors import UserError
 from screener.market.load import Request, market_of
 from screener.market.recall import ChangedBar, findings_read, recall
 from screener.report.model import WeeklyReport
-from screener.report.provenance import RunInputs, outcomes_read, recipe_read, request_read
+from screener.report.provenance import RunInputs, earnings_read, outcomes_read, recipe_read, request_read
 from screener.report.record import SCHEMA
 from screener.report.render import MESSAGE, PRINTED, RECORD, contents_of, write_report
 from screener.report.weekly import report_of
@@ -121,7 +121,8 @@ def _inputs(told: Values, places: Places) -> tuple[RunInputs, tuple[ChangedBar, 
     universe = load_universe(folder)
     recalled = recall(where, universe, identity, told_of["prices"])
     stored = replace(recalled.stored, outcomes=failed, found=found)
-    return RunInputs(request, recipe, folder, universe, stored, known_at), recalled.restated
+    earnings = earnings_read(told_of.get("earnings"))
+    return RunInputs(request, recipe, folder, universe, stored, known_at, earnings), recalled.restated
 
 
 def _record(path: Path) -> Values:

@@ -60,4 +60,5 @@ def _command(request: Request, settings: BacktestSettings, forms: Forms) -> str:
     for flag, (value, usual) in extras.items():
         if value != usual:
             words += [flag, str(value)]
+    words += ["--earnings"] if forms.earnings else []
     return shlex.join(words)

@@ -12,6 +12,7 @@ from screener.backtest.stress_test import stress_tables
 from screener.backtest.theme import BacktestSettings, ThemeResult
 from screener.backtest.theme_honesty import HonestySettings
 from screener.errors import UserError, unknown
+from screener.market.earnings import load_earnings
 from screener.market.load import Market, Progress, Request, load_stored, market_of
 from screener.market.recall import moment_known, vendor_findings
 from screener.market.store_lock import Patience
@@ -68,9 +69,11 @@ def weekly(
     folder = output / f"{year}-W{week:02d}" / found.resolve().name
     with output_lock(folder, Patience(request.wait)):
         universe, stored = load_stored(request, progress)
+        asked = sorted(universe.listed(request.as_of)) if recipe.forms.earnings else None
+        dates = None if asked is None else load_earnings(request, universe, asked)
         market = market_of(request, universe, stored)
         stored = replace(stored, found=vendor_findings(universe, stored, request.as_of))
-        run = RunInputs(request, recipe, found, universe, stored, moment_known(request, stored))
+        run = RunInputs(request, recipe, found, universe, stored, moment_known(request, stored), dates)
         inputs, report = report_of(market, run, output)
         write_report(report, folder, recipe.forms)
     return WeeklyOutcome(folder, market, report, inputs)
@@ -86,6 +89,7 @@ def report_of(market: Market, run: RunInputs, output: Path) -> tuple[WeeklyInput
     shared = Shared()
     themes = tuple(backtest(market, key, settings, built, look, shared) for key in market.universe.themes)
     inputs = _weekly_inputs(market, settings, built, forms, themes, histories)
+    inputs = replace(inputs, earnings=run.earnings)
     inputs = recalled(inputs, market, output, run.known_at)
     provenance = provenance_of(run, synthetic=market.panel.synthetic) | {"reports": _earlier(inputs)}
     inputs = replace(inputs, provenance=provenance)

@@ -15,6 +15,7 @@ import pytest
 
 from screener.cli import main
 from screener.market.bars import bars_table
+from screener.market.earnings import EarningsDates
 from screener.market.sessions import sessions_between
 from screener.universe.load import find_universe
 from tests.stand_in_yahoo import Listing, StandIn
@@ -693,6 +694,63 @@ def test_fundamentals_come_from_yahoo_in_the_base_currency_and_of_today_only(
         assert ran.code == 2 and "not known like this on 2025-01-10" in one_line(ran)
         ran = run(*words, "--as-of", AS_OF, "--rule", "market_cap>=1e9")
         assert ran.code == 2 and "--fundamentals" in one_line(ran)
+
+
+def test_earnings_dates_come_from_yahoo_and_are_kept_with_the_report(run: Run, tmp_path: Path) -> None:
+    folder = price_folder(tmp_path / "prices")
+    bars = {file.stem: pd.read_csv(file, index_col="date", parse_dates=True) for file in folder.glob("*.csv")}
+    small = small_universe(tmp_path / "small", tuple(bars))
+    noon = 12 * 3600
+    day = int(pd.Timestamp(AS_OF).timestamp()) + noon
+    stated = {"MP": (day + 13 * 86_400, day + 15 * 86_400), "NVDA": (day - 86_400,)}
+    listings = {
+        symbol: Listing(bars_table(table), earnings=stated.get(symbol, ())) for symbol, table in bars.items()
+    }
+    words = ["weekly", "--universe", small, "--now", NOW, "--as-of", AS_OF, "--since", "2023-01-03"]
+    words += ["--years", "1", "--store", tmp_path / "s.db", "--output", tmp_path / "out", "--earnings"]
+    with StandIn(listings) as stand_in:
+        ran = run(*words, "--source", "yahoo", "--yahoo-url", stand_in.url)
+        assert ran.code in (0, 3), ran.err
+    made = next((tmp_path / "out").rglob("report.html")).parent
+    first, last = (pd.Timestamp(AS_OF) + pd.Timedelta(days=n) for n in (13, 15))
+    page = (made / "report.html").read_text(encoding="utf-8")
+    assert f"{first:%Y-%m-%d}" in page and f"{last:%Y-%m-%d}" in page and "Earnings dates" in page
+    told = json.loads((made / "run.json").read_text(encoding="utf-8"))
+    assert told["provenance"]["earnings"]["dates"] == {"MP": [f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"]}
+    assert "--earnings" in told["run"]["command"]
+    again = run("reproduce", made)
+    assert again.code == 0, (
+        again.out + again.err
+    )  # what was stated is read from the record, from nowhere else
+
+
+def test_who_cannot_be_asked_for_earnings_is_named_and_the_end_is_three(
+    run: Run, sample: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*arguments: object) -> EarningsDates:
+        return EarningsDates({}, {"MP": "rate limited: not asked"})
+
+    monkeypatch.setattr("screener.report.weekly.load_earnings", asked)
+    ran = run("weekly", *sample, "--years", "1", "--earnings", "--output", tmp_path / "out")
+    assert ran.code == 3 and "MP: no earnings date, rate limited: not asked" in ran.err
+    assert "MP" in next((tmp_path / "out").rglob("report.md")).read_text(encoding="utf-8").split("asked:")[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--source", "sample"), "the source sample states none"),
+        (("--source", "sample", "--offline"), "--earnings are not stored"),
+        (("--source", "sample", "--as-of", "2025-01-10"), "not known like this on 2025-01-10"),
+    ],
+)
+def test_earnings_dates_that_cannot_be_had_are_refused(
+    run: Run, sample: list[str], tmp_path: Path, more: tuple[str, ...], said: str
+) -> None:
+    words = [each for each in sample if each != "--offline"]
+    ran = run("weekly", *words, *more, "--earnings", "--output", tmp_path / "out")
+    assert ran.code == 2 and said in one_line(ran)
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").rglob("report.html"))
 
 
 def small_universe(folder: Path, symbols: tuple[str, ...]) -> Path:

@@ -13,6 +13,7 @@ from screener.backtest.engine import Backtest
 from screener.backtest.performance import Performance
 from screener.backtest.theme import ThemeResult
 from screener.backtest.validity import Interval, Validity
+from screener.market.earnings import EarningsDates
 from screener.market.panel import PricePanel, SymbolState
 from screener.market.quality import Finding
 from screener.portfolio.build import Rebalance
@@ -327,6 +328,10 @@ def make_inputs(*, names: int = 90, themes: int = 8, years: int = 5, synthetic: 
         {each.screen: make_history(each) for each in screens},
         results,
         ("universe: 10 instruments are unverified",),
+        earnings=EarningsDates(
+            {each: (AS_OF + timedelta(days=9),) for each in list(universe.instruments)[:3]},
+            {list(universe.instruments)[4]: "timed out: no answer in 10 s"},
+        ),
     )
 
 

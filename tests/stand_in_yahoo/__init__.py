@@ -41,6 +41,7 @@ class Listing:
     zone: str = "America/New_York"
     dividend_currency: str = ""  # stated with each dividend if not ""
     fundamentals: Mapping[str, object] = field(default_factory=dict)  # keys as Yahoo's financialData has them
+    earnings: tuple[int, ...] = ()  # instants in seconds, as Yahoo's calendarEvents has them
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,7 @@ class StandIn:
             "price": {"symbol": symbol, "currency": listing.currency},
             "quoteType": {"symbol": symbol, "quoteType": "EQUITY"},
             "financialData": dict(listing.fundamentals),
+            "calendarEvents": {"maxAge": 1, "earnings": {"earningsDate": list(listing.earnings)}},
         }
         return Reply(body=json.dumps({"quoteSummary": {"result": [summary], "error": None}}).encode())
 

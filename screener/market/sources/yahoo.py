@@ -14,11 +14,11 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from ipaddress import ip_address
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -173,16 +173,7 @@ class YahooSource:
 
         Raises SourceError when it states nothing that can be read; after an outage nothing more is asked.
         """
-        self._refuse_when_out()
-        session = self._connect()
-        with yfinance_our_way(*self._yfinance_caches()) as yf:
-            try:
-                stated = dict(yf.Ticker(symbol, session=session).info or {})
-            except Exception as error:  # yfinance lets anything out here too
-                failure = judge_statement(symbol, error)
-                self._count(failure)
-                raise failure from error
-        self._failed_in_a_row = 0
+        stated = self._stated(symbol, "info")
         values = {
             name: float(stated[key])
             for name, key in STATED.items()
@@ -192,6 +183,29 @@ class YahooSource:
             raise SourceError("no data", f"Yahoo states no fundamentals of {symbol}")
         quotes = str(stated.get("currency") or "")
         return values, str(stated.get("financialCurrency") or quotes), quotes
+
+    def earnings(self, symbol: str) -> tuple[date, ...]:
+        """Return the dates on which a company is to publish its next results; two of them are a range.
+
+        yfinance turns Yahoo's instants into dates by the time zone of this machine. Raises SourceError as
+        `fundamentals` does.
+        """
+        found = self._stated(symbol, "calendar").get("Earnings Date") or ()
+        return tuple(each for each in found if isinstance(each, date))
+
+    def _stated(self, symbol: str, what: str) -> dict[str, Any]:
+        """Return an attribute of yfinance's Ticker that is a statement of today."""
+        self._refuse_when_out()
+        session = self._connect()
+        with yfinance_our_way(*self._yfinance_caches()) as yf:
+            try:
+                stated = dict(getattr(yf.Ticker(symbol, session=session), what) or {})
+            except Exception as error:  # yfinance lets anything out here too
+                failure = judge_statement(symbol, error)
+                self._count(failure)
+                raise failure from error
+        self._failed_in_a_row = 0
+        return stated
 
     @property
     def service_time(self) -> datetime | None:

@@ -35,7 +35,34 @@ def section(inputs: WeeklyInputs) -> Section:
     right: tuple[Block, ...] = (
         (_closures(closures, say),) if closures else (Paragraph(say("calendar.no_closures"), "note"),)
     )
-    return Section("calendar", say("calendar.title"), lead, (Pair(left, right),))
+    return Section("calendar", say("calendar.title"), lead, (Pair(left, (*right, *_earnings(inputs, say))),))
+
+
+def _earnings(inputs: WeeklyInputs, say: Wording) -> tuple[Block, ...]:
+    """Return one row a date with every name that publishes then, if they were asked for."""
+    asked, today = inputs.earnings, inputs.run.as_of
+    if asked is None:
+        return ()
+    grouped: dict[tuple[date, ...], list[str]] = {}
+    for symbol, days in sorted(asked.dates.items()):
+        if days[0] <= today + HOLIDAYS_AHEAD:
+            grouped.setdefault((days[0], days[-1]), []).append(symbol)
+    rows = tuple(
+        (first, last if last > first else "", say.listed(symbols))
+        for (first, last), symbols in sorted(grouped.items())
+    )
+    columns = (
+        Column(say("column.date"), "date"),
+        Column(say("column.until"), "date"),
+        Column(say("column.name"), "text"),
+    )
+    blocks: list[Block] = [Table(say("calendar.earnings"), columns, (Rows(rows),))] if rows else []
+    if not rows:
+        blocks.append(Paragraph(say("calendar.no_earnings"), "note"))
+    if asked.failures:
+        names = say.listed(some(sorted(asked.failures), say, 4))
+        blocks.append(Paragraph(say("calendar.unanswered", n=len(asked.failures), names=names), "note"))
+    return tuple(blocks)
 
 
 def closures_of(inputs: WeeklyInputs) -> list[tuple[date, str, str, int]]:
