@@ -66,7 +66,7 @@ def test_the_data_point_counts_what_is_wrong() -> None:
     point = assemble(make_inputs(names=30, themes=1)).key_points[4]
     assert point.section == "quality"
     assert point.words == (
-        "23 of 30 prices are current, 6 stale, 1 missing, 1 not updated; 1 bars set aside or put right."
+        "23 of 30 prices are current, 6 stale, 1 missing, 1 not updated; bars set aside or put right: 1."
     )
 
 
