@@ -55,7 +55,7 @@ class HonestySettings:
 
     ledger: Path | None = None
     baskets: int = 1000
-    days: int = 5
+    days: int = 21
     until: datetime | None = None
     record: bool = True
 
@@ -197,7 +197,8 @@ def _rebalance_days(
     if days < 2 or rule.on_screen or settings.tranches > 1:
         return None
     assert result.backtest is not None
-    shifts = sorted({round(number * rule.length / days) for number in range(1, days)})
+    tried = min(days, rule.length)  # a whole period later is the same day again
+    shifts = sorted({round(number * rule.length / tried) for number in range(1, tried)})
     wealths: dict[str, pd.Series] = {"as decided": result.backtest.wealth}
     for shift in shifts:
         run = rebalanced_later(market, result.theme, settings, build, shift)

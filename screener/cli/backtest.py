@@ -103,6 +103,9 @@ def backtest(
     audit: Annotated[
         bool, typer.Option("--audit", help="Prove that no later data changes an earlier decision, and stop.")
     ] = False,
+    offsets: Annotated[
+        int, typer.Option("--offsets", min=1, max=63, help="Days of rebalance tried; 21 are all of a month.")
+    ] = 21,
     ledger: LedgerOption = None,
     trades: Annotated[
         Path | None,
@@ -125,7 +128,7 @@ def backtest(
     if audit:
         _audit(market, chosen, settings, as_json)
         return
-    look = HonestySettings(ledger or request.ledger)
+    look = HonestySettings(ledger or request.ledger, days=offsets)
     results = [run(market, each, settings, look=look) for each in chosen]
     if trades is not None:
         _write_trades(trades, results, market)

@@ -52,6 +52,13 @@ def test_the_whole_paragraph_has_its_numbers(sample_market: sc.Market) -> None:
     assert honesty.dependence.best_name in result.backtest.shares.columns if result.backtest else False
 
 
+def test_every_day_of_the_period_is_tried_once(sample_market: sc.Market) -> None:
+    settings = sc.BacktestSettings(years=2, frequency="weekly")
+    result = sc.backtest(sample_market, "magnets", settings, look=sc.HonestySettings(baskets=0))
+    assert result.honesty is not None and result.honesty.rebalance_days is not None
+    assert result.honesty.rebalance_days.runs == 5
+
+
 def test_without_a_ledger_only_this_trial_counts(sample_market: sc.Market) -> None:
     look = replace(LOOK, baskets=0, days=1)
     result = sc.backtest(sample_market, "magnets", sc.BacktestSettings(years=2), look=look)
