@@ -146,7 +146,7 @@ def _store(place: Path, universe: Universe | None, now: datetime) -> list[Check]
                     f"most: {named}{more}; screener prices status names all",
                 )
             )
-        if each.newest_fetch is not None and each.newest_fetch > now.replace(tzinfo=None):
+        if each.newest_fetch is not None and each.newest_fetch > now:
             checks.append(
                 (
                     f"the clock shows {now:%Y-%m-%d %H:%M} UTC, before the newest fetch of {each.identity}",

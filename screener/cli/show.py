@@ -155,6 +155,8 @@ def plain(value: Any) -> Any:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
+    if value is not None and value != value:  # pandas' unknown instant
+        return None
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 

@@ -182,12 +182,12 @@ class Store:
     def status(self, source: str, known_at: datetime | None = None) -> pd.DataFrame:
         """Return a row a symbol: first, last, rows, restated, currency, fetched_at, outcome, detail.
 
-        restated counts the sessions of which more than one version is kept; fetched_at is the last success,
+        restated counts the sessions of which more than one version is kept; fetched_at (UTC) is the last success,
         outcome and detail are those of the last time the source was asked.
         """
         with self._reading() as connection:
             table: pd.DataFrame = connection.execute(STATUS, [source, until(known_at)]).df()
-        return table.set_index("symbol")
+        return table.assign(fetched_at=pd.to_datetime(table["fetched_at"], utc=True)).set_index("symbol")
 
     def moments(self, source: str, symbols: Sequence[str]) -> dict[str, list[datetime]]:
         """Return when each symbol's bars were written, the newest first, in UTC; symbols without any are absent."""

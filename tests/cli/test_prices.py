@@ -121,7 +121,7 @@ def test_gaps_are_counted_against_the_exchanges_sessions(run: Run, words: list[s
     run("prices", "update", *words)
     assert record(run, words, "NVDA")["gaps"] == 3
     assert record(run, words, "ACWI")["gaps"] == 0
-    assert record(run, words, "ACWI")["fetched_at"]
+    assert record(run, words, "ACWI")["fetched_at"].endswith("+00:00")
 
 
 def test_the_status_fits_eighty_columns_with_first_last_gaps_and_fetch(
