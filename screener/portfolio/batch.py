@@ -159,6 +159,9 @@ def rolling_hierarchical_risk_parity(windows: Windows) -> Floats:
     """Return weights of hierarchical risk parity; the trees are SciPy's, the bisection is done on arrays."""
     result = np.zeros((len(windows.ends), windows.returns.shape[1]))
     for part, matrix, taking_part in covariances(windows):
+        if taking_part.all():
+            result[part] = _hierarchical(matrix)
+            continue
         block = result[part]
         patterns, which = np.unique(taking_part, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):

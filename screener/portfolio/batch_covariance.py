@@ -186,11 +186,11 @@ def _complete(values: Floats, shrink: bool) -> tuple[Floats, Bools]:
     rows = values.shape[1]
     z = values - values.mean(axis=1, keepdims=True)
     products = z.transpose(0, 2, 1) @ z
-    products /= rows
     spread = values.max(axis=1) > values.min(axis=1)
     if not shrink or products.shape[1] == 1:
-        products *= rows / (rows - 1.0)
+        products /= rows - 1.0
         return products, spread
+    products /= rows
     s = products * (rows / (rows - 1.0))
     variance = np.diagonal(s, axis1=1, axis2=2)
     variance = np.where(spread, variance, 1.0)

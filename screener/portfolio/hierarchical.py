@@ -95,14 +95,15 @@ def _links(distance: Floats) -> Indices:
 
 
 def bisect(ordered: Floats) -> Floats:
-    """Return B × N weights of B covariances whose rows are in leaf order (B × N × N).
+    """Return B × N weights of B covariances whose rows are in leaf order (B × N × N), which are overwritten.
 
     All runs of a level are split at once, for all covariances; the variance of a run's inverse-variance portfolio is
     u'Σu / (Σu)² with u = 1/σ².
     """
     count, n = ordered.shape[:2]
     inverse = 1.0 / np.diagonal(ordered, axis1=1, axis2=2)
-    scaled = ordered * inverse[:, :, None]
+    scaled = ordered  # a copy made for us: nobody reads it again
+    scaled *= inverse[:, :, None]
     scaled *= inverse[:, None, :]
     weights = np.ones((count, n))
     starts, ends = np.array([0]), np.array([n])
