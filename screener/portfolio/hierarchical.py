@@ -20,9 +20,21 @@ def hierarchical_weights(covariance: Floats) -> Floats:
     n = len(covariance)
     if n == 1:
         return np.ones(1)
-    order = leaf_orders(covariance[None])[0]
-    result = np.empty(n)
-    result[order] = bisect(covariance[np.ix_(order, order)][None])[0]
+    return split(covariance, leaf_orders(covariance[None])[0])
+
+
+def split(covariance: Floats, order: Indices) -> Floats:
+    """Return N weights of a covariance whose leaves are in an order; of large ones only two blocks are put in order."""
+    middle = len(order) // 2
+    halves = [covariance.take(run, axis=0).take(run, axis=1) for run in (order[:middle], order[middle:])]
+    variances = []
+    for each in halves:
+        inverse = 1.0 / np.diag(each)
+        variances.append(float(inverse @ each @ inverse) / float(inverse.sum()) ** 2)
+    share = 1.0 - variances[0] / (variances[0] + variances[1])
+    result = np.empty(len(order))
+    result[order[:middle]] = share * bisect(halves[0][None])[0]
+    result[order[middle:]] = (1.0 - share) * bisect(halves[1][None])[0]
     return result
 
 
@@ -34,14 +46,12 @@ def leaf_orders(covariance: Floats) -> Indices:
     """
     count, n = covariance.shape[:2]
     deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-    scale = deviation[:, :, None] * deviation[:, None, :]
-    correlation = np.divide(covariance, scale, out=scale)
     if n > STACKED:
         from scipy.cluster.hierarchy import leaves_list, linkage
-        from scipy.spatial.distance import squareform
 
-        pairs = (_distance(squareform(each, checks=False)) for each in correlation)
-        return np.array([leaves_list(linkage(each, "single")) for each in pairs], dtype=np.intp)
+        pairs = (_condensed(each, own) for each, own in zip(covariance, deviation, strict=True))
+        return np.array([leaves_list(linkage(_distance(each), "single")) for each in pairs], dtype=np.intp)
+    correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
     links = _links(_distance(correlation))
     sizes = np.ones((count, 2 * n - 1), dtype=np.intp)
     trees = np.arange(count)
@@ -55,6 +65,19 @@ def leaf_orders(covariance: Floats) -> Indices:
     order = np.empty((count, n), dtype=np.intp)
     np.put_along_axis(order, starts[:, :n], np.broadcast_to(np.arange(n), (count, n)), axis=1)
     return order
+
+
+def _condensed(covariance: Floats, deviation: Floats) -> Floats:
+    """Return the N (N − 1) / 2 correlations above the diagonal, row after row."""
+    n = len(covariance)
+    result = np.empty(n * (n - 1) // 2)
+    start = 0
+    for row in range(n - 1):
+        part = result[start : start + n - 1 - row]
+        np.multiply(deviation[row], deviation[row + 1 :], out=part)
+        np.divide(covariance[row, row + 1 :], part, out=part)
+        start += len(part)
+    return result
 
 
 def _distance(correlation: Floats) -> Floats:
@@ -106,7 +129,7 @@ def bisect(ordered: Floats) -> Floats:
     scaled *= inverse[:, :, None]
     scaled *= inverse[:, None, :]
     weights = np.ones((count, n))
-    starts, ends = np.array([0]), np.array([n])
+    starts, ends = np.array([0])[: n - 1], np.array([n])[: n - 1]  # of one name there is nothing to split
     while len(starts):
         middles = starts + (ends - starts) // 2
         left, right = _variances(scaled, inverse, starts, middles), _variances(scaled, inverse, middles, ends)

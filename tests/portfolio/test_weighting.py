@@ -162,7 +162,8 @@ def test_minimum_variance_satisfies_the_optimality_conditions(names: int, seed: 
     case = case_of(sigma, *LIMITS, segments=3)
     weights = minimum_variance(case)
     assert case.region.broken(weights) == ()
-    assert_optimal(sigma @ weights / (weights @ sigma @ weights), case, weights, 1e-6)
+    # slack × multiplier is solved to 1e-11: where a limit all but binds, either may be off by the root of that
+    assert_optimal(sigma @ weights / (weights @ sigma @ weights), case, weights, 4e-6)
 
 
 @settings(max_examples=20, deadline=None)
