@@ -19,6 +19,7 @@ from screener.errors import ScreenerError
 Floats = npt.NDArray[np.float64]
 Objective = Callable[[Floats, float], tuple[Floats, Floats]]
 ACCURACY = 1e-11  # of residuals, for a problem scaled so that gradients are near 1
+COMPLEMENT = 1e-14  # of slack × multiplier: where a limit all but binds, each of the two is then below 1e-7
 GOOD_ENOUGH = 1e-9  # accepted when rounding stops further progress
 MOST_STEPS = 120
 BOUNDARY = 0.995  # of the way to the nearest bound that a step may go
@@ -178,7 +179,7 @@ def _largest(problem: Problem, state: _State, here: _Here) -> float:
         _size(here.dual) / max(1.0, _size(here.pull)),
         _size(here.primal),
         _size(here.equal),
-        float((state.slack * state.z).max(initial=0.0)),
+        float((state.slack * state.z).max(initial=0.0)) * (ACCURACY / COMPLEMENT),
         abs(here.level),
     )
 
@@ -214,7 +215,7 @@ def _step(problem: Problem, state: _State, here: _Here) -> _State:
         mean = float(state.slack @ state.z) / rows
         ahead = float((state.slack + reach * dslack) @ (state.z + reach * dz)) / rows
         centre = min(1.0, max(ahead / mean, 0.0)) ** 3 * mean
-        complement = state.slack * state.z + dslack * dz * reach - max(centre, 1e-3 * ACCURACY)
+        complement = state.slack * state.z + dslack * dz * reach - max(centre, 1e-3 * COMPLEMENT)
     else:
         complement = np.zeros(0)
     dx, dslack, dz, dnu, dlevel = solve(complement)

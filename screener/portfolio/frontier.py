@@ -71,7 +71,9 @@ def best_ratio(reward: Floats, covariance: Floats, region: Region, total: float)
 
 def _quadratic(covariance: Floats, reward: Floats, region: Region, total: float) -> Floats:
     """Return the weights that minimise ½ w'Σw − reward · w within the region."""
-    scale = float(np.diag(covariance).mean())
+    inverse = 1.0 / np.diag(covariance)
+    # gradients at an optimum are near its variance, which is near that of inverse-variance weights
+    scale = float(inverse @ covariance @ inverse) / float(inverse.sum()) ** 2
     sigma, gain = covariance / scale, reward / scale
 
     def goal_of(rows: Indices) -> Goal:
