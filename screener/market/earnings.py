@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from screener.errors import SourceError, UserError
-from screener.market.fundamentals import STILL_TODAY
-from screener.market.load import Request, open_request
-from screener.universe.model import Universe
+from screener.market.statements import Ask, ask_each
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,34 +17,8 @@ class EarningsDates:
     failures: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_earnings(
-    request: Request,
-    universe: Universe,
-    symbols: Iterable[str],
-    progress: Callable[[str], None] | None = None,
-) -> EarningsDates:
-    """Ask the request's source for the earnings dates of symbols, a request each.
-
-    Raises UserError when the as-of date is past, for they are today's, when the run is offline, and when the
-    source has none.
-    """
-    if request.now.date() - request.as_of > STILL_TODAY:
-        raise UserError(
-            f"--earnings are today's and were not known like this on {request.as_of}; leave it out"
-        )
-    if request.offline:
-        raise UserError("--earnings are not stored; leave out --offline or --earnings")
-    ask = getattr(open_request(request, universe), "earnings", None)
-    if ask is None:
-        raise UserError(f"--earnings: the source {request.source} states none; yahoo does")
-    dates, failures = {}, {}
-    for symbol in symbols:
-        try:
-            ahead = tuple(sorted({each for each in ask(symbol) if each >= request.as_of}))
-            if ahead:
-                dates[symbol] = ahead
-        except SourceError as failure:
-            failures[symbol] = f"{failure.outcome}: {failure}"
-        if progress is not None:
-            progress(symbol)
-    return EarningsDates(dates, failures)
+def load_earnings(ask: Ask, symbols: Iterable[str], as_of: date) -> EarningsDates:
+    """Ask for the earnings dates of symbols, a request each. ask: of `asker`."""
+    answers, failures = ask_each(ask, symbols)
+    ahead = {symbol: tuple(sorted({day for day in days if day >= as_of})) for symbol, days in answers.items()}
+    return EarningsDates({symbol: days for symbol, days in ahead.items() if days}, failures)

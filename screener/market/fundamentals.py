@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 
-from screener.errors import SourceError, UserError
 from screener.market.currency import major_unit
-from screener.market.load import Market, open_request
+from screener.market.load import Market
+from screener.market.statements import ask_each, asker
 
 MONEY = ("market_cap", "cash", "debt", "free_cash_flow")
-STILL_TODAY = timedelta(days=7)  # an as-of date older than this is a past one
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +28,12 @@ def load_fundamentals(
     Raises UserError when the as-of date is past, for they are today's, when the run is offline, and when the
     source has none.
     """
-    request = market.request
-    if request.now.date() - request.as_of > STILL_TODAY:
-        raise UserError(
-            f"--fundamentals are today's and were not known like this on {request.as_of}; leave out --as-of"
-        )
-    if request.offline:
-        raise UserError("--fundamentals are not stored; leave out --offline")
-    source = open_request(request, market.universe)
-    ask = getattr(source, "fundamentals", None)
-    if ask is None:
-        raise UserError(f"--fundamentals: the source {request.source} states none; yahoo does")
-    values, failures = {}, {}
-    for symbol in symbols:
-        try:
-            stated, accounts, quotes = ask(symbol)
-            values[symbol] = _in_base(stated, accounts, quotes, market.rates)
-        except SourceError as failure:
-            failures[symbol] = f"{failure.outcome}: {failure}"
-        if progress is not None:
-            progress(symbol)
+    ask = asker(market.request, market.universe, "fundamentals")
+    answers, failures = ask_each(ask, symbols, progress)
+    values = {
+        symbol: _in_base(stated, accounts, quotes, market.rates)
+        for symbol, (stated, accounts, quotes) in answers.items()
+    }
     return Stated(values, failures)
 
 

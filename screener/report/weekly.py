@@ -15,6 +15,7 @@ from screener.errors import UserError, unknown
 from screener.market.earnings import load_earnings
 from screener.market.load import Market, Progress, Request, load_stored, market_of
 from screener.market.recall import moment_known, vendor_findings
+from screener.market.statements import asker
 from screener.market.store_lock import Patience
 from screener.portfolio.build import BuildSettings
 from screener.report.memory import recalled
@@ -26,7 +27,7 @@ from screener.report.render import Forms, write_report
 from screener.report.run_facts import run_facts
 from screener.screening.history import ScreenHistory
 from screener.screening.market_screen import screen_histories
-from screener.universe.load import find_universe
+from screener.universe.load import find_universe, load_universe
 
 HISTORY_WEEKS = 13  # of screens in the weekly report
 WEEKLY_BASKETS = 200  # random ones beside each theme; `screener backtest` draws 1,000
@@ -65,12 +66,14 @@ def weekly(
     )
     recipe.forms.check()
     found = find_universe(request.universe)
+    # before prices are fetched, so that what cannot be asked costs no download
+    ask = asker(request, load_universe(found), "earnings") if recipe.forms.earnings else None
     year, week, _ = request.as_of.isocalendar()
     folder = output / f"{year}-W{week:02d}" / found.resolve().name
     with output_lock(folder, Patience(request.wait)):
         universe, stored = load_stored(request, progress)
-        asked = sorted(universe.listed(request.as_of)) if recipe.forms.earnings else None
-        dates = None if asked is None else load_earnings(request, universe, asked)
+        asked = sorted(universe.listed(request.as_of))
+        dates = None if ask is None else load_earnings(ask, asked, request.as_of)
         market = market_of(request, universe, stored)
         stored = replace(stored, found=vendor_findings(universe, stored, request.as_of))
         run = RunInputs(request, recipe, found, universe, stored, moment_known(request, stored), dates)

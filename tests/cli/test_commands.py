@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,8 @@ import pandas as pd
 import pytest
 
 from screener.cli import main
+from screener.errors import SourceError
 from screener.market.bars import bars_table
-from screener.market.earnings import EarningsDates
 from screener.market.sessions import sessions_between
 from screener.universe.load import find_universe
 from tests.stand_in_yahoo import Listing, StandIn
@@ -511,6 +512,8 @@ def test_a_source_need_not_know_a_delisted_name(run: Run, tmp_path: Path) -> Non
 def test_every_command_and_flag_of_the_readme_exists(run: Run) -> None:
     readme = (Path(__file__).resolve().parent.parent.parent / "README.md").read_text(encoding="utf-8")
     nested = ("prices", "reports", "universe")
+    for command in ("universe list", "prices update", "prices export", "prices reject", "reports list"):
+        assert f"screener {command}" in readme
     helps = {
         each: run(each, "--help").out for each in set(re.findall(r"`?screener ([a-z]+)\b(?!\.)", readme))
     }
@@ -727,10 +730,12 @@ def test_earnings_dates_come_from_yahoo_and_are_kept_with_the_report(run: Run, t
 def test_who_cannot_be_asked_for_earnings_is_named_and_the_end_is_three(
     run: Run, sample: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def asked(*arguments: object) -> EarningsDates:
-        return EarningsDates({}, {"MP": "rate limited: not asked"})
+    def answer(symbol: str) -> tuple[date, ...]:
+        if symbol == "MP":
+            raise SourceError("rate limited", "not asked")
+        return ()
 
-    monkeypatch.setattr("screener.report.weekly.load_earnings", asked)
+    monkeypatch.setattr("screener.report.weekly.asker", lambda *_: answer)
     ran = run("weekly", *sample, "--years", "1", "--earnings", "--output", tmp_path / "out")
     assert ran.code == 3 and "MP: no earnings date, rate limited: not asked" in ran.err
     assert "MP" in next((tmp_path / "out").rglob("report.md")).read_text(encoding="utf-8").split("asked:")[1]
@@ -748,8 +753,10 @@ def test_earnings_dates_that_cannot_be_had_are_refused(
     run: Run, sample: list[str], tmp_path: Path, more: tuple[str, ...], said: str
 ) -> None:
     words = [each for each in sample if each != "--offline"]
-    ran = run("weekly", *words, *more, "--earnings", "--output", tmp_path / "out")
+    store = tmp_path / "p.duckdb"
+    ran = run("weekly", *words, *more, "--earnings", "--store", store, "--output", tmp_path / "out")
     assert ran.code == 2 and said in one_line(ran)
+    assert not store.exists()  # before prices are asked for
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").rglob("report.html"))
 
 
