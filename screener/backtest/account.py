@@ -115,7 +115,7 @@ class _Run:
         self.fills: list[Fill] = []
         self.missed: list[Missed] = []
         self.states = [(0, self.shares.copy(), self.cash.copy())]
-        self.changed, self.waiting = False, False  # since the last event; whether any order is pending
+        self.changed, self.has_orders = False, False  # since the last event; whether any is pending
         self.banded = bool((self.band > 0).any())
 
     def all(self) -> Account:
@@ -132,7 +132,7 @@ class _Run:
                 self._corporate_actions(row)
             if row in exits:
                 self._leave(row)
-            if row > 0 and self.waiting:
+            if row > 0 and self.has_orders:
                 self._trade(row)
             if self.changed:
                 self.states.append((row, self.shares.copy(), self.cash.copy()))
@@ -177,14 +177,14 @@ class _Run:
         self.acted[decisions, variants] = True
         # a name that is neither held nor wanted has nothing to trade
         self.pending[variants] = (targets != 0) | (self.shares[variants] != 0)
-        self.waiting = True
+        self.has_orders = True
 
     def _next_trade(self, row: int) -> int:
-        if row + 1 >= self.tape.rows or not self.waiting:
+        if row + 1 >= self.tape.rows or not self.has_orders:
             return self.tape.rows
         rows = self.tape.next_fill[row + 1, self.pending.any(axis=0)]
-        self.waiting = len(rows) > 0
-        return int(rows.min()) if self.waiting else self.tape.rows
+        self.has_orders = len(rows) > 0
+        return int(rows.min()) if self.has_orders else self.tape.rows
 
     def _trade(self, row: int) -> None:
         """Fill what can trade in this session, exchange after exchange, each on prices known by then."""
@@ -197,7 +197,7 @@ class _Run:
                 mark[group] = self.tape.price[row, group]
             if mask.any():
                 self._fill(row, group, mask, mark)
-        self.waiting = bool(self.pending.any())
+        self.has_orders = bool(self.pending.any())
 
     def _before(self, row: int) -> Floats:
         """Return the prices of the session before, on the footing of this one: after its splits and dividends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 T = TypeVar("T")
 
@@ -19,4 +19,4 @@ class Shared:
         """Return what `make` returned when this key was first asked for."""
         if key not in self.results:
             self.results[key] = make()
-        return self.results[key]  # type: ignore[return-value]  # a key always has the type of its `make`
+        return cast(T, self.results[key])  # a key always has the type of its `make`

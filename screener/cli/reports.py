@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from screener.cli.options import JsonOption
-from screener.cli.show import Column, dump, percent, print_table, say, tell
+from screener.cli.show import SYNTHETIC, Column, dump, percent, print_table, say, tell
 
 if TYPE_CHECKING:
     from screener.report.differences import Differences, Move, ThemeDifference
@@ -27,9 +27,9 @@ UniverseOption = Annotated[
 WIDTH = 80
 HORIZONS = ("week", "year")
 WHY = {
-    "unreadable": "cannot be read",
-    "broken": "is broken",
-    "foreign": "is no report that this version knows",
+    "unreadable": "cannot be read; look at its permissions",
+    "broken": "is broken; make the report again with `screener weekly`",
+    "foreign": "is no report that this version knows; name another",
 }
 
 
@@ -57,7 +57,7 @@ def list_reports(
         print_table(columns, [list(row.values()) for row in rows])
         say(f"each in {output}/<week>/<universe>/")
     for each in bad:
-        tell(f"{output}/{each.path} {WHY[each.why]} and is passed over")
+        tell(f"passed over: {output}/{each.path} {WHY[each.why]}")
 
 
 def _facts(output: Path, report: Previous) -> dict[str, str]:
@@ -136,7 +136,7 @@ def _found(words: str, output: Path, universe: str) -> Previous:
 
 def _print(then: Previous, now: Previous, found: Differences) -> None:
     if now.synthetic:
-        say("SYNTHETIC PRICES: made by the sample source, not market data")
+        say(SYNTHETIC)
     say(f"{now.universe}: A as of {then.as_of}, B as of {now.as_of}")
     if found.themes:
         columns = [
@@ -178,11 +178,12 @@ def _split(then: Previous, now: Previous) -> dict[str, list[float]]:
     changes = now.record.get("changes") or {}
     if changes.get("against", {}).get("as_of") != str(then.as_of):
         return {}
-    parts = ("price", "currency", "dividends", "cost")
+    from screener.report.changes import PARTS
+
     return {
         key: [
             float("nan") if each["total"] is None else each["total"],
-            *(sum(row.get(part) or 0.0 for row in each["segments"].values()) for part in parts),
+            *(sum(row.get(part) or 0.0 for row in each["segments"].values()) for part in PARTS),
         ]
         for key, each in changes["themes"].items()
     }
@@ -233,6 +234,8 @@ def _line(words: str) -> None:
 def _record(then: Previous, now: Previous, found: Differences) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from screener.report.changes import PARTS
+
     def side(each: Previous) -> dict[str, Any]:
         run = each.record["run"]
         kept = ("version", "base_currency", "source", "universe_hash", "prices_hash", "generated_at")
@@ -245,8 +248,7 @@ def _record(then: Previous, now: Previous, found: Differences) -> dict[str, Any]
             **{name: run.get(name) for name in kept},
         }
 
-    split = _split(then, now)
-    names = ("total", "price", "currency", "dividends", "cost")
+    split, names = _split(then, now), ("total", *PARTS)
     return {
         "schema": "screener.reports-diff/1",
         "universe": now.universe,

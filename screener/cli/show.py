@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from screener.market.refresh import SymbolOutcome
 
 PARTIAL = 3
+SYNTHETIC = "SYNTHETIC PRICES: made by the sample source, not market data"
 NAMES_SHOWN = 4
 NARROWEST, GAP = 12, 2  # of a flexible column, and between columns
 
@@ -163,7 +164,7 @@ def plain(value: Any) -> Any:
 def print_banner(market: Market) -> None:
     """Say first, where it cannot be overlooked, that prices are synthetic."""
     if market.panel.synthetic:
-        say("SYNTHETIC PRICES: made by the sample source, not market data")
+        say(SYNTHETIC)
 
 
 def finish(market: Market, *, quietly: bool = False, stated: Stated | EarningsDates | None = None) -> None:

@@ -13,7 +13,7 @@ from screener.cli.options import JsonOption, with_request
 from screener.cli.show import PARTIAL, finish, print_json, progress, say, tell
 
 if TYPE_CHECKING:
-    from screener.api import EarningsDates, Request, WeeklyOutcome
+    from screener.api import EarningsDates, Request
 
 
 @with_request
@@ -53,15 +53,17 @@ def weekly(
             progress=show,
             forms=forms,
         )
-    asked = outcome.inputs.earnings
-    problems = [*outcome.market.problems, *_unanswered(asked)]
-    summary = summary_of(outcome.report) + "".join(f"{each}\n" for each in problems)
-    tell_of.run(summary, PARTIAL if problems else 0, str((outcome.folder / "report.html").absolute()))
+    unanswered, page = _unanswered(outcome.inputs.earnings), outcome.folder / "report.html"
+    problems = [*outcome.market.problems, *unanswered]
+    summary = summary_of(outcome.report)
+    told = summary + "".join(f"{each}\n" for each in problems)
+    tell_of.run(told, PARTIAL if problems else 0, str(page.absolute()))
     if as_json:
         print_json("weekly", outcome.market, {"folder": str(outcome.folder)})
     else:
-        _print(outcome)
-    for line in _unanswered(asked):
+        say(summary)
+        say(str(page))
+    for line in unanswered:
         tell(line)
     finish(outcome.market, quietly=as_json, stated=outcome.inputs.earnings)
 
@@ -69,10 +71,3 @@ def weekly(
 def _unanswered(asked: EarningsDates | None) -> list[str]:
     failures = {} if asked is None else asked.failures
     return [f"{symbol}: no earnings date, {why}" for symbol, why in failures.items()]
-
-
-def _print(outcome: WeeklyOutcome) -> None:
-    from screener.report.summary import summary_of
-
-    say(summary_of(outcome.report))
-    say(str(outcome.folder / "report.html"))

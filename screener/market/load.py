@@ -149,7 +149,7 @@ def refresh(request: Request, progress: Progress | None = None) -> dict[str, Sym
     """
     universe = _universe(request)
     source = open_request(request, universe)
-    with _open_store(request) as store:
+    with open_store(request) as store:
         return _refresh(store, source, price_requests(request, universe), request.now, progress)
 
 
@@ -191,7 +191,7 @@ def status(request: Request) -> tuple[pd.DataFrame, Market]:
     last without a bar), missed (those since), quarantined, verdicts, reason, restated, fetched_at, outcome.
     """
     market = load_market(replace(request, offline=True, strict=False))
-    with _open_store(request, read_only=True) as store:
+    with open_store(request, read_only=True) as store:
         stored = store.status(market.source_identity, request.known_at)
         refused = store.refusals(market.source_identity)
     quarantined = Counter(each.symbol for each in market.findings if each.quarantined)
@@ -226,7 +226,7 @@ def judge(request: Request, symbol: str, session: date, decision: str, reason: s
     if not reason.strip():
         raise UserError("--reason: say why, in a few words; it is stored with the verdict")
     identity = open_request(request, universe).identity
-    with _open_store(request) as store:
+    with open_store(request) as store:
         bars = store.load(identity, [symbol], session, session).get(symbol)
         if bars is None:
             raise UserError(
@@ -240,13 +240,13 @@ def judge(request: Request, symbol: str, session: date, decision: str, reason: s
 
 def export_prices(request: Request, folder: Path) -> Moved:
     """Write the whole store, all sources and versions, into Parquet files in a folder."""
-    with _open_store(request, read_only=True) as store:
+    with open_store(request, read_only=True) as store:
         return store.export(folder)
 
 
 def import_prices(request: Request, folder: Path) -> Moved:
     """Add to the store what an export holds and it lacks."""
-    with _open_store(request) as store:
+    with open_store(request) as store:
         return store.take_in(folder)
 
 
@@ -282,7 +282,8 @@ def price_requests(request: Request, universe: Universe) -> list[PriceRequest]:
     return wanted + [PriceRequest(pair, "", "", request.since, request.as_of) for pair in pairs]
 
 
-def _open_store(request: Request, *, read_only: bool = False) -> AbstractContextManager[Store]:
+def open_store(request: Request, *, read_only: bool = False) -> AbstractContextManager[Store]:
+    """Open the store of a request, waiting for others as long as it says."""
     return Store.open(request.store, read_only=read_only, patience=Patience(request.wait))
 
 
@@ -292,7 +293,7 @@ def _stored(
     if request.offline and not is_export(request.store) and not request.store.exists():
         return Stored(source.identity)
     symbols = [each.symbol for each in wanted]
-    with _open_store(request, read_only=request.offline) as store:
+    with open_store(request, read_only=request.offline) as store:
         outcomes = {} if request.offline else _refresh(store, source, wanted, request.now, progress)
         bars = store.load(source.identity, symbols, request.since, request.as_of, request.known_at)
         if request.known_at is None:  # of the vendor's adjusted closes only the newest are kept

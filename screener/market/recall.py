@@ -18,10 +18,9 @@ import pandas as pd
 
 from screener.errors import ScreenerError
 from screener.market.bars import COLUMNS, Bars
-from screener.market.load import Request, Stored, joined, price_requests
+from screener.market.load import Request, Stored, joined, open_store, price_requests
 from screener.market.quality import Finding, find_for
 from screener.market.store import Store
-from screener.market.store_lock import Patience
 from screener.market.store_rows import edges_of
 from screener.universe.model import Universe
 
@@ -126,7 +125,7 @@ def recall(request: Request, universe: Universe, identity: str, prints: Prints) 
     assert request.known_at is not None
     symbols = [each.symbol for each in price_requests(request, universe)]
     span, moments = (request.since, request.as_of), dict.fromkeys(symbols, request.known_at)
-    with _reading(request) as store:
+    with open_store(request, read_only=True) as store:
         bars = store.load(identity, symbols, *span, request.known_at)
         missed = [each for each in symbols if not _matches(bars.get(each), prints.get(each))]
         for symbol, stored_at in store.moments(identity, missed).items() if missed else ():
@@ -165,10 +164,6 @@ def _restated(
                 session = pd.Timestamp(row["session"]).date()
                 found.append(ChangedBar(str(row["symbol"]), session, stored_at, changed))
     return tuple(sorted(found, key=lambda each: (each.symbol, each.session, each.stored_at)))
-
-
-def _reading(request: Request) -> Any:
-    return Store.open(request.store, read_only=True, patience=Patience(request.wait))
 
 
 def _matches(bars: Bars | None, told: Mapping[str, Any] | None) -> bool:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from screener.market.bars import COLUMNS
 from screener.market.currency import pairs_needed
-from screener.market.store import Store
+from screener.market.load import Market, open_store
 from screener.market.store_files import is_export
-from screener.market.store_lock import Patience
-
-if TYPE_CHECKING:
-    from screener.market.load import Market
 
 SAME = 1e-9  # relative; what a source rounds is not stored as a new version
 
@@ -53,7 +48,7 @@ def restated_since(
     everything = market.universe.everything().values()
     symbols = {each.symbol for each in everything} | {each.predecessor for each in everything}
     symbols |= set(pairs_needed((each.currency for each in everything), request.base))
-    with Store.open(request.store, read_only=True, patience=Patience(request.wait)) as store:
+    with open_store(request, read_only=True) as store:
         versions = store.changed(
             market.source_identity, sorted(symbols - {""}), day, (since, until or request.known_at)
         )

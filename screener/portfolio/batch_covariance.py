@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from screener.errors import UserError
 from screener.portfolio.batch_sums import MOST_NAMES, sample_of, sample_sums, shrinkage_sums, shrinkage_terms
-from screener.risk.quotes import keep_freed_memory
+from screener.risk.memory import keep_freed_memory
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -116,12 +116,4 @@ def split_return(
 def _with_told(split: ReturnSplit, run: Backtest, then: date, told: float | None) -> ReturnSplit:
     before = run.wealth[run.wealth.index <= pd.Timestamp(then)]
     again = wealth_returns(before, then)["week"] if len(before) else math.nan
-    return ReturnSplit(
-        split.theme,
-        split.since,
-        split.until,
-        split.segments,
-        split.total,
-        math.nan if told is None else float(told),
-        again,
-    )
+    return replace(split, told=math.nan if told is None else float(told), recomputed=again)

@@ -23,38 +23,13 @@ from screener.screening.words import PERCENTILES
 if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
-TABLES = (
-    "market",
-    "screen",
-    "weights",
-    "performance",
-    "years",
-    "months",
-    "drawdowns",
-    "wealth",
-    "data_quality",
-    "changes",
-    "moves",
-)
 TABLE_ENDINGS = (".csv", ".parquet", ".json")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run what follows
 
 
 def tables_of(inputs: WeeklyInputs) -> dict[str, pd.DataFrame]:
     """Return every table by its file name without ending; fractions and base currency, NaN for unknown."""
-    return {
-        "market": _market(inputs),
-        "screen": _screen(inputs),
-        "weights": _weights(inputs),
-        "performance": _performance(inputs),
-        "years": _years(inputs),
-        "months": _months(inputs),
-        "drawdowns": _drawdowns(inputs),
-        "wealth": _wealth(inputs),
-        "data_quality": _data_quality(inputs),
-        "changes": changes_table(inputs),
-        "moves": moves_table(inputs),
-    }
+    return {name: made(inputs) for name, made in TABLES.items()}
 
 
 def for_spreadsheets(table: pd.DataFrame, synthetic: bool) -> pd.DataFrame:
@@ -275,3 +250,18 @@ def _data_quality(inputs: WeeklyInputs) -> pd.DataFrame:
 
 def _stacked(parts: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+TABLES: dict[str, Callable[[WeeklyInputs], pd.DataFrame]] = {
+    "market": _market,
+    "screen": _screen,
+    "weights": _weights,
+    "performance": _performance,
+    "years": _years,
+    "months": _months,
+    "drawdowns": _drawdowns,
+    "wealth": _wealth,
+    "data_quality": _data_quality,
+    "changes": changes_table,
+    "moves": moves_table,
+}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from screener.backtest.record_tables import MONTHS
+from screener.report.tables import TABLES
 from screener.report.words import Wording, wording
 from screener.screening.words import RULED
 
@@ -17,18 +18,7 @@ if TYPE_CHECKING:
     from screener.report.model import WeeklyReport
 
 # daily wealth stays in wealth.csv
-SHEETS = (
-    "market",
-    "screen",
-    "weights",
-    "performance",
-    "years",
-    "months",
-    "drawdowns",
-    "data_quality",
-    "changes",
-    "moves",
-)
+SHEETS = tuple(each for each in TABLES if each != "wealth")
 FRACTIONS = frozenset(
     {
         "weight", "risk_contribution", "held", "fall", "total_return", "cagr", "volatility",

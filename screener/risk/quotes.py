@@ -18,6 +18,7 @@ import pandas as pd
 from screener.errors import ScreenerError
 from screener.market.panel import PricePanel
 from screener.market.sessions import calendar_of, closing_clock
+from screener.risk.memory import keep_freed_memory
 from screener.risk.observations import Bools, Floats, Indices
 
 DAY = 86_400
@@ -171,16 +172,6 @@ def first_row(panel: PricePanel, weeks: int, end: int | None = None) -> int:
     if not len(sessions):
         return 0
     return max(int(sessions.searchsorted(sessions[-1] - pd.Timedelta(weeks=weeks), side="right")) - 1, 0)
-
-
-def keep_freed_memory() -> None:
-    """Let what an estimate frees stay with the process, for the next estimate.
-
-    glibc hands larger arrays back to the system, which zeroes them page by page when they are asked for again (750
-    page faults an estimate of 50 names, a quarter of its time). Freeing one array of nearly 32 MB, never touched,
-    raises the size from which it does so (mallopt(3), M_MMAP_THRESHOLD).
-    """
-    np.empty(4_190_000)
 
 
 def _clocks(calendars: Mapping[str, None], sessions: pd.DatetimeIndex) -> dict[str, Floats]:

@@ -333,13 +333,11 @@ def following_new_york(shared_prices: Path, execution: str) -> tuple[float, floa
 
 @pytest.mark.parametrize("execution", ["close", "open"])
 def test_on_real_prices_new_yorks_sign_is_worth_little_in_tokyo(shared_prices: Path, execution: str) -> None:
-    assert (
-        by_shifting(shared_prices, 1) > 4.9
-    )  # at Tokyo's close of the date, hours before New York's: what peers print
+    # at Tokyo's close of the date, hours before New York's: what peers print
+    assert by_shifting(shared_prices, 1) > 4.9
     followed, always = following_new_york(shared_prices, execution)
     assert 1.1 < always < 1.4
     if execution == "close":
-        assert followed == pytest.approx(
-            by_shifting(shared_prices, 2), abs=0.15
-        )  # joining drops sessions, we do not
+        # joining drops sessions, we do not
+        assert followed == pytest.approx(by_shifting(shared_prices, 2), abs=0.15)
     assert followed < 1.2

@@ -98,7 +98,9 @@ def test_the_list_names_each_report_and_what_is_broken(
         ["2026-W27", "2026-07-03"],
     ]
     assert "files" in lines[1] and max(len(each) for each in lines[:-1]) <= 80
-    assert printed.err.strip().endswith("2026-W20/small/run.json is broken and is passed over")
+    assert printed.err.startswith("passed over: ")
+    said = "2026-W20/small/run.json is broken; make the report again with `screener weekly`"
+    assert printed.err.strip().endswith(said)
     assert main(["reports", "list", "--output", str(desk.out), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [each["week"] for each in said["reports"]] == ["2026-W28", "2026-W27"]

@@ -32,7 +32,7 @@ PACKAGE = Path(screener.__path__[0])
 # Latin words that a Japanese reader expects: names of programs, methods, measures and companies.
 ALLOWED = re.compile(
     r"screener|\w+\.csv|sample|files|prices|rare_earth_ai|REMX|BENCH|N\d{3}|Company \d+ Holdings|World equity fund"
-    r"|Ledoit|Wolf|Carino|theme_9|major|none|history_days|run\.json|SHA|CAGR|CVaR|PDF|UTC|USD|JPY|EUR|ISO|HRP|PBR|EV|Yahoo|ACWI|SQL|bp|calendars\.toml|weekly"
+    r"|Ledoit|Wolf|Carino|theme_9|run\.json|SHA|CAGR|CVaR|PDF|UTC|USD|JPY|EUR|ISO|HRP|PBR|EV|Yahoo|ACWI|SQL|bp|calendars\.toml|weekly"
     r"|--[a-z-]+|[a-f0-9]{64}|sampleソース|SYNTHETIC|[A-Z]{1,5}"
 )
 LATIN = re.compile(r"[A-Za-z]{3,}")

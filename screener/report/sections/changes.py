@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from screener.report.model import WeeklyInputs
 
 SHOWN = 12  # rows of a table of moves, prices or rules; moves.csv and run.json have them all
-TOLD_APART = (
-    0.0005  # a difference of the same week's return that is more than the start of the backtest moving on
-)
+# a difference of the same week's return that is more than the start of the backtest moving on
+TOLD_APART = 0.0005
 LONGEST = 60  # characters of a rule
 PROSE = ("method", "limits", "risk_budgets", "rule.segments", "rules")
 
@@ -233,8 +232,8 @@ def _rules(inputs: WeeklyInputs, changes: Changes, say: Wording) -> tuple[Block,
             (
                 _subject(inputs, each, say),
                 _field(each, say),
-                _side(inputs, each, each.then),
-                _side(inputs, each, each.now),
+                _side(inputs, each, each.then, say),
+                _side(inputs, each, each.now, say),
             )
             for each in found.rules[:SHOWN]
         ]
@@ -269,8 +268,12 @@ def _field(rule: RuleChange, say: Wording) -> str:
     )
 
 
-def _side(inputs: WeeklyInputs, rule: RuleChange, text: str) -> str:
+def _side(inputs: WeeklyInputs, rule: RuleChange, text: str, say: Wording) -> str:
     """Return one side of a rule, cut where it would be a paragraph; what a universe's file says in codes stays so."""
+    if rule.field == "purity" and text:
+        return say(f"purity.{text}")
+    if rule.kind == "instrument" and rule.field == "china_dependence" and text:
+        return say(f"china_dependence.{text}")
     if rule.kind == "screen" and rule.field == "rules":
         text = "; ".join(_described(each) for each in text.split("; ")) if text else text
     words = (
